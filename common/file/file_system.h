@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace skytrain {
+
+// A file that is written from its end on. Not thread-safe.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  // All of `data`, or an error: RESOURCE_EXHAUSTED when the disk is full (part of `data` may then
+  // be on disk).
+  virtual absl::Status Append(absl::string_view data) = 0;
+  // Returns when everything appended is on the disk (fdatasync). After an error the file's state is
+  // unknown: do not try again.
+  virtual absl::Status Sync() = 0;
+  virtual absl::Status Close() = 0;
+};
+
+// The seam under spools, checkpoints and renames: everything whose order of writes and syncs
+// matters goes through it, so that tests can record it, make it fail, and replay it cut off at any
+// sync as a power loss would. Thread-safe. Errors carry the path. NOT_FOUND, ALREADY_EXISTS,
+// PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk full) are told apart.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  // ALREADY_EXISTS when there is such a file (O_EXCL).
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> CreateExclusive(
+      const std::string& path) = 0;
+  // Created when absent, else appended to.
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) = 0;
+  virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+  virtual absl::Status Remove(const std::string& path) = 0;
+  virtual absl::Status CreateDir(const std::string& path) = 0;
+  // With everything below it.
+  virtual absl::Status RemoveTree(const std::string& path) = 0;
+  // Makes names created, renamed or removed in `path` survive a power loss.
+  virtual absl::Status SyncDir(const std::string& path) = 0;
+
+  // Reading does not change what is on disk, so it needs no fake: these are here for their error
+  // texts.
+  virtual absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes) = 0;
+  virtual absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) = 0;
+  virtual bool Exists(const std::string& path) = 0;
+
+  // The real one.
+  static FileSystem& Posix();
+};
+
+// Replaces `path` with `content` atomically: PATH.tmp written and synced, renamed, parent synced.
+absl::Status WriteFileAtomically(FileSystem& fs, const std::string& path,
+                                 absl::string_view content);
+
+}  // namespace skytrain

@@ -1,0 +1,102 @@
+#include "common/ids.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/errors.h"
+#include "common/status_macros.h"
+
+namespace skytrain {
+namespace {
+
+constexpr absl::string_view kJobs = "jobs/";
+constexpr absl::string_view kModels = "models/";
+constexpr absl::string_view kVersions = "/versions/";
+
+absl::Status BadName(absl::string_view what, absl::string_view name, absl::string_view rule) {
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_NAME",
+                         absl::StrCat("'", name, "' is not ", what, ": ", rule));
+}
+
+void FillRandom(void* bytes, size_t size) {
+  // Below 256 bytes getrandom neither fails nor returns early once the kernel's generator is
+  // seeded.
+  while (getrandom(bytes, size, 0) != static_cast<ssize_t>(size)) {
+  }
+}
+
+}  // namespace
+
+std::string JobName(absl::string_view job_id) { return absl::StrCat(kJobs, job_id); }
+
+absl::StatusOr<std::string> ParseJobName(absl::string_view name) {
+  const absl::string_view id = absl::StartsWith(name, kJobs) ? name.substr(kJobs.size()) : name;
+  RETURN_IF_ERROR(ValidateJobId(id));
+  return std::string(id);
+}
+
+absl::Status ValidateJobId(absl::string_view id) {
+  constexpr absl::string_view kRule = "3 to 63 of a-z, 0-9 and '-', with no '-' at either end";
+  const bool characters = std::all_of(id.begin(), id.end(), [](char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
+  });
+  if (!characters || id.size() < 3 || id.size() > 63 || id.front() == '-' || id.back() == '-') {
+    return BadName("a job id", id, kRule);
+  }
+  return absl::OkStatus();
+}
+
+std::string ModelName::ToString() const { return absl::StrCat(kModels, model, kVersions, version); }
+
+absl::StatusOr<ModelName> ParseModelName(absl::string_view name) {
+  constexpr absl::string_view kRule = "write NAME, NAME@VERSION or models/NAME/versions/VERSION";
+  absl::string_view rest = name;
+  ModelName parsed;
+  absl::string_view version;
+  if (absl::StartsWith(rest, kModels)) {
+    rest.remove_prefix(kModels.size());
+    const size_t at = rest.find(kVersions);
+    if (at != absl::string_view::npos) {
+      version = rest.substr(at + kVersions.size());
+      rest = rest.substr(0, at);
+      if (version.empty()) return BadName("a model name", name, kRule);
+    }
+  } else if (const size_t at = rest.find('@'); at != absl::string_view::npos) {
+    version = rest.substr(at + 1);
+    rest = rest.substr(0, at);
+    if (version.empty()) return BadName("a model name", name, kRule);
+  }
+  if (!version.empty() && (!absl::SimpleAtoi(version, &parsed.version) || parsed.version < 1)) {
+    return BadName("a model name", name, kRule);
+  }
+  if (!ValidateJobId(rest).ok()) return BadName("a model name", name, kRule);
+  parsed.model = std::string(rest);
+  return parsed;
+}
+
+std::string RandomSuffix(int length) {
+  constexpr absl::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
+  std::string suffix(length, 0);
+  FillRandom(suffix.data(), suffix.size());
+  for (char& c : suffix) c = kAlphabet[static_cast<unsigned char>(c) % 32];
+  return suffix;
+}
+
+std::string NewUid() {
+  constexpr absl::string_view kCrockford = "0123456789abcdefghjkmnpqrstvwxyz";
+  std::string uid(26, '0');
+  uint64_t milliseconds = static_cast<uint64_t>(absl::ToUnixMillis(absl::Now()));
+  for (int i = 9; i >= 0; --i, milliseconds >>= 5) uid[i] = kCrockford[milliseconds & 31];
+  FillRandom(uid.data() + 10, 16);
+  for (int i = 10; i < 26; ++i) uid[i] = kCrockford[static_cast<unsigned char>(uid[i]) & 31];
+  return uid;
+}
+
+}  // namespace skytrain

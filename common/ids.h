@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace skytrain {
+
+// "jobs/{job}" <-> "{job}". ParseJobName also takes the bare id. INVALID_ARGUMENT (BAD_NAME).
+std::string JobName(absl::string_view job_id);
+absl::StatusOr<std::string> ParseJobName(absl::string_view name);
+
+// [a-z0-9-]{3,63}, no hyphen at either end. INVALID_ARGUMENT (BAD_NAME), saying what is wrong.
+absl::Status ValidateJobId(absl::string_view id);
+
+// "models/{model}/versions/{version}".
+struct ModelName {
+  std::string model;
+  int version = 0;  // 0: the newest.
+  std::string ToString() const;
+};
+// Takes "models/M/versions/N", "models/M", "M@N" and "M". INVALID_ARGUMENT (BAD_NAME).
+absl::StatusOr<ModelName> ParseModelName(absl::string_view name);
+
+// `length` random characters of a-z2-7 from the kernel's generator.
+std::string RandomSuffix(int length);
+// A new uid: 26 characters, sortable by creation time (milliseconds, then 80 random bits; Crockford
+// base 32).
+std::string NewUid();
+
+}  // namespace skytrain

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "skytrain/internal/v1/attempt.pb.h"
+
+namespace skytrain {
+
+// (host, boot id, pid, start time) of this process or of `pid`. NOT_FOUND when there is no such
+// process.
+absl::StatusOr<internal::v1::ProcessId> Self();
+absl::StatusOr<internal::v1::ProcessId> Identify(int pid);
+
+// What can be known of a process from here.
+enum class Liveness {
+  kAlive,
+  kDead,     // Same host: no process with this pid and start time, or another boot.
+  kUnknown,  // Another host: not ours to judge.
+};
+Liveness IsAlive(const internal::v1::ProcessId& id);
+
+// Sends `signal` through a pidfd after comparing the identity, so that a reused pid is never hit.
+// NOT_FOUND when it is gone.
+absl::Status SignalProcess(const internal::v1::ProcessId& id, int signal);
+
+struct SpawnOptions {
+  std::vector<std::string> argv;                      // argv[0]: absolute path.
+  std::vector<std::string> environment;               // "K=V", the whole environment.
+  std::string working_dir;                            // Empty: unchanged.
+  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  // -1: /dev/null.
+  std::vector<int> keep_fds;                          // Inherited with the same number.
+  bool new_process_group = false;
+  bool new_session = false;
+  std::vector<int> blocked_signals;  // Blocked in the child from its first instruction on.
+};
+// posix_spawn; never fork: safe with threads, gRPC and CUDA. The child's pid.
+absl::StatusOr<int> Spawn(const SpawnOptions& options);
+
+}  // namespace skytrain

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "skytrain/v1/dataset.pb.h"
+#include "skytrain/v1/experiment.pb.h"
+
+namespace skytrain::data {
+
+// A data set as training sees it: decoded once, mapped into memory, read-only, shared between
+// processes. Exactly one of `pixels` and `features` is not empty. Thread-safe, since immutable.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+
+  int64_t count() const { return static_cast<int64_t>(labels_.size()); }
+  // Images: uint8 [count, height, width, 3], RGB. The canvas: `size` or about 1.5 times it (see
+  // CanvasSize).
+  absl::Span<const uint8_t> pixels() const { return pixels_; }
+  int height() const { return height_; }
+  int width() const { return width_; }
+  // Tables: float32 [count, columns], as in the file (not normalised).
+  absl::Span<const float> features() const { return features_; }
+  int columns() const { return columns_; }
+
+  absl::Span<const int32_t> labels() const { return labels_; }  // Index into classes().
+  const std::vector<std::string>& classes() const { return classes_; }
+  const std::vector<std::string>& ids() const {
+    return ids_;
+  }  // One a sample: file stem, id column, or row number.
+
+  // Sample numbers of each split, in a fixed order, disjoint. After Data.splits was applied.
+  const std::vector<int64_t>& train() const { return train_; }
+  const std::vector<int64_t>& validation() const { return validation_; }
+  const std::vector<int64_t>& test() const { return test_; }
+
+  const v1::DatasetManifest& manifest() const { return manifest_; }
+  int64_t skipped() const { return skipped_; }
+  const std::vector<std::string>& skipped_names() const { return skipped_names_; }
+
+ protected:
+  absl::Span<const uint8_t> pixels_;
+  int height_ = 0, width_ = 0;
+  absl::Span<const float> features_;
+  int columns_ = 0;
+  std::vector<int32_t> labels_;
+  std::vector<std::string> classes_, ids_;
+  std::vector<int64_t> train_, validation_, test_;
+  v1::DatasetManifest manifest_;
+  int64_t skipped_ = 0;
+  std::vector<std::string> skipped_names_;
+};
+
+struct OpenOptions {
+  v1::Data data;
+  std::string target;                   // Of a table.
+  std::string cache_dir;                // Decode-once cache.
+  std::vector<std::string> data_roots;  // Sources must lie below one of them after symlinks are
+                                        // resolved; empty: anywhere.
+  int threads = 1;                      // For decoding.
+  // Evaluation of a published model: labels are mapped onto these classes (INVALID_DATA-like error
+  // for another class), and every usable sample of `split` ("" : all) is in test(). Empty: classes
+  // come from the set and splits from `data.splits`.
+  std::vector<std::string> classes;
+  std::string evaluation_split;
+  // Called from the decoding thread with (done, total) now and then. May be empty.
+  std::function<void(int64_t, int64_t)> progress;
+  // True ends the work with CANCELLED.
+  std::function<bool()> stop;
+};
+
+// Opens, checks, decodes into the cache (or finds it there) and splits.
+// NOT_FOUND (DATA_NOT_FOUND), PERMISSION_DENIED (OUTSIDE_DATA_ROOTS), INVALID_ARGUMENT
+// (DATA_INVALID, naming files, rows and counts), RESOURCE_EXHAUSTED (disk full), CANCELLED.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options);
+
+// What skytrain-probe reports: reads indexes and image headers, decodes nothing. Same errors.
+absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::Data& data, const std::string& target,
+                                                   const std::vector<std::string>& data_roots);
+
+}  // namespace skytrain::data
