@@ -1,0 +1,15 @@
+#pragma once
+
+#include "grpcpp/support/channel_arguments.h"
+
+namespace skytrain {
+
+// The largest message either side takes; file contents and event batches are cut far below it.
+constexpr int kMaxMessageBytes = 4 << 20;
+
+// What every channel to a daemon uses. No proxy: gRPC obeys `http_proxy` but not most forms of
+// `no_proxy`, and our daemons are never behind one. Keepalive after 30 s, also without a call, so
+// that a dead link is noticed in 40 s. Reconnects after 100 ms to 5 s.
+grpc::ChannelArguments ClientChannelArguments();
+
+}  // namespace skytrain
