@@ -1,0 +1,74 @@
+"""A user's way from an experiment file to a model, with all real binaries."""
+
+import json
+import struct
+import unittest
+
+from node import DATA, GALAXIES, IRIS, Node
+
+
+def safetensors_header(path):
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(length))
+
+
+class TrainTest(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        cls.node = Node().start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.node.close()
+
+    def test_iris_learns(self):
+        job = self.node.submit(IRIS, "--wait")
+        shown = self.node.json("show", job)
+        self.assertEqual(shown["state"], "SUCCEEDED")
+        self.assertGreaterEqual(shown["metrics"]["test/accuracy"], 0.9)
+
+    def test_resnet_on_galaxies_is_fetched_and_evaluates_as_it_was_tested(self):
+        text = GALAXIES.replace("small_cnn: {width: 16}", "resnet: {depth: 18}")
+        job = self.node.submit(text, "--wait", "--set", "train.epochs=4")
+        tested = self.node.json("show", job)["metrics"]
+        self.assertGreaterEqual(tested["test/accuracy"], 0.6)
+
+        out = self.node.root / "model"
+        self.node.run("fetch", job, "-o", out)
+        header = safetensors_header(out / "model.safetensors")
+        self.assertEqual(header["conv1.weight"]["shape"], [64, 3, 7, 7])
+        self.assertEqual(header["layer4.1.bn2.running_var"]["shape"], [512])
+        self.assertEqual(header["fc.weight"]["shape"], [3, 512])
+        card = json.loads((out / "model.json").read_text())
+        self.assertEqual(card["classes"], ["edge_on", "elliptical", "spiral"])
+
+        report = self.node.json("evaluate", job, "--data", DATA / "galaxies3.tar", "--split", "test")
+        self.assertAlmostEqual(report["accuracy"], tested["test/accuracy"], places=6)
+        self.assertAlmostEqual(report["balanced_accuracy"], tested["test/balanced_accuracy"], places=6)
+        self.assertEqual(sum(map(sum, report["confusion_matrix"])), report["count"])
+
+    def test_stream_is_numbered_without_a_gap_and_resumes_anywhere(self):
+        job = self.node.submit(IRIS, "--wait", "--set", "train.epochs=5")
+        events = self.node.jsonl("watch", job)
+        self.assertEqual([event["seq"] for event in events], list(range(1, len(events) + 1)))
+        self.assertIn("state", events[-1])
+        middle = len(events) // 2
+        self.assertEqual(self.node.jsonl("watch", job, "--after-seq", middle), events[middle:])
+
+    def test_metrics_come_as_a_curve(self):
+        job = self.node.submit(IRIS, "--wait", "--set", "train.epochs=7")
+        points = [point for point in self.node.jsonl("metrics", job) if point["name"] == "val/accuracy"]
+        self.assertEqual([point["epoch"] for point in points], list(range(1, 8)))
+        self.assertEqual({point["attempt"] for point in points}, {1})
+
+    def test_logs_of_the_worker_do_not_mix_with_results(self):
+        job = self.node.submit(IRIS, "--wait", "--set", "train.epochs=2")
+        self.assertNotIn("\x1b", self.node.run("logs", job).stdout)
+        listed = {entry["name"]: entry["state"] for entry in self.node.json("list")["jobs"]}
+        self.assertEqual(listed.get(job, listed.get(f"jobs/{job}")), "SUCCEEDED")
+
+
+if __name__ == "__main__":
+    unittest.main()
