@@ -24,6 +24,9 @@ enum class Purpose : uint32_t {
 // Four words for (seed, purpose, epoch, position).
 std::array<uint32_t, 4> Draw(uint64_t seed, Purpose purpose, uint64_t epoch, uint64_t position);
 
+// A permutation of 0..n-1 that depends on (seed, purpose, epoch) alone.
+std::vector<int64_t> Permutation(uint64_t seed, Purpose purpose, uint64_t epoch, int64_t n);
+
 // A permutation of 0..n-1 that depends on (seed, epoch) alone (Fisher-Yates on Draw with kOrder).
 std::vector<int64_t> EpochOrder(uint64_t seed, uint64_t epoch, int64_t n);
 

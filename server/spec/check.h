@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/spec/plan.h"
@@ -20,6 +23,9 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment);
 absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
                                               const TrainingPlan& plan,
                                               const v1::DatasetManifest& manifest);
+
+// A hint worth showing beside an accepted job ("33 cigar of 1,974: consider class_weights"), or empty.
+std::string DataWarning(const v1::DatasetManifest& manifest);
 
 absl::Status CheckEvaluation(const v1::Evaluation& evaluation);
 

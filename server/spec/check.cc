@@ -1,0 +1,394 @@
+#include "server/spec/check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/errors.h"
+#include "common/ids.h"
+#include "server/spec/violations.h"
+
+namespace skytrain::spec {
+namespace {
+
+constexpr int kMaxNameLength = 40;
+constexpr size_t kMaxLabels = 64, kMaxLabelLength = 63;
+
+void CheckName(const std::string& name, Violations& v) {
+  if (name.empty()) return;
+  bool good = name.size() <= kMaxNameLength && name.front() != '-' && name.back() != '-';
+  for (const char c : name) good &= (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  if (!good) {
+    v.Add("name", absl::StrCat("must be 1 to ", kMaxNameLength,
+                               " characters of a-z, 0-9 and '-', with no '-' at either end, not \"",
+                               Quotable(name), "\""));
+  }
+}
+
+void CheckSplit(const std::string& field, const v1::Split& split, Violations& v) {
+  switch (split.source_case()) {
+    case v1::Split::kFraction:
+      if (!(split.fraction() > 0 && split.fraction() < 1)) {
+        v.Add(field + ".fraction",
+              absl::StrCat("must lie between 0 and 1, both excluded, not ", split.fraction()));
+      }
+      return;
+    case v1::Split::kNamed:
+      if (split.named().empty()) v.Add(field + ".named", "must be the name of a split of the set");
+      return;
+    case v1::Split::SOURCE_NOT_SET:
+      v.Add(field, "needs one of fraction, named");
+  }
+}
+
+void CheckSplits(const v1::Splits& splits, Violations& v) {
+  if (splits.has_train()) CheckSplit("data.splits.train", splits.train(), v);
+  if (splits.has_validation()) CheckSplit("data.splits.validation", splits.validation(), v);
+  if (splits.has_test()) CheckSplit("data.splits.test", splits.test(), v);
+  const double held_out = splits.validation().fraction() + splits.test().fraction();
+  if (held_out >= 1 && splits.validation().fraction() < 1 && splits.test().fraction() < 1) {
+    v.Add("data.splits", absl::StrCat("the fractions of validation and test add up to ", held_out,
+                                      ": nothing is left to train on"));
+  } else if (splits.train().fraction() < 1 && held_out + splits.train().fraction() > 1 + 1e-9) {
+    v.Add("data.splits", "the fractions of train, validation and test add up to more than 1");
+  }
+  const std::pair<const v1::Split&, const char*> named[] = {
+      {splits.train(), "train"}, {splits.validation(), "validation"}, {splits.test(), "test"}};
+  for (int i = 0; i < 3; ++i) {
+    for (int j = i + 1; j < 3; ++j) {
+      if (!named[i].first.named().empty() && named[i].first.named() == named[j].first.named()) {
+        v.Add(absl::StrCat("data.splits.", named[j].second, ".named"),
+              absl::StrCat("\"", Quotable(named[j].first.named()), "\" is already the ",
+                           named[i].second, " split; splits must not share samples"));
+      }
+    }
+  }
+}
+
+void CheckPolicy(const char* field, v1::Data::Policy policy, Violations& v) {
+  if (!v1::Data::Policy_IsValid(policy)) v.Add(field, "must be refuse or skip");
+}
+
+void CheckSource(const v1::Data& data, Violations& v) {
+  switch (data.source_case()) {
+    case v1::Data::kDataset:
+      if (data.dataset().empty()) {
+        v.Add("data.dataset", "must be a path on the server: a folder or archive of images, or a "
+                              "CSV table");
+      }
+      break;
+    case v1::Data::kFiles: {
+      const v1::Files& files = data.files();
+      if (files.images().empty()) v.Add("data.files.images", "required: folders or archives");
+      for (int i = 0; i < files.images_size(); ++i) {
+        if (files.images(i).empty()) v.Add(absl::StrCat("data.files.images[", i, "]"), "is empty");
+      }
+      if (files.table().empty()) v.Add("data.files.table", "required: a CSV with a header line");
+      if (files.id().empty()) v.Add("data.files.id", "required: the table's column with the ids");
+      if (!files.split().empty() && files.split() == files.id()) {
+        v.Add("data.files.split", "must be another column than data.files.id");
+      }
+      break;
+    }
+    case v1::Data::SOURCE_NOT_SET:
+      v.Add("data", "needs one of dataset, files");
+  }
+  CheckPolicy("data.unmatched", data.unmatched(), v);
+  CheckPolicy("data.corrupt", data.corrupt(), v);
+}
+
+void PlanView(const v1::Data& data, ViewPlan& view, Violations& v) {
+  const v1::ImageView& image = data.image();
+  if (image.center_crop() != 0) view.center_crop = image.center_crop();
+  if (!(view.center_crop > 0 && view.center_crop <= 1)) {
+    v.Add("data.image.center_crop",
+          absl::StrCat("must be greater than 0 and at most 1, not ", image.center_crop()));
+  }
+  view.size = image.size();
+  if (data.has_image() && (view.size < 8 || view.size > 1024)) {
+    v.Add("data.image.size", view.size == 0
+                                 ? std::string("required: the side of the model's input, 8 to 1024")
+                                 : absl::StrCat("must be between 8 and 1024, not ", view.size));
+  }
+  switch (image.normalize().kind_case()) {
+    case v1::Normalize::kImagenet:
+      view.normalize = ViewPlan::Normalize::kImagenet;
+      break;
+    case v1::Normalize::kNone:
+      view.normalize = ViewPlan::Normalize::kNone;
+      break;
+    case v1::Normalize::kDataset:
+    case v1::Normalize::KIND_NOT_SET:
+      break;
+  }
+  if (data.has_augment() && (data.augment().rotate90() || data.augment().flip()) &&
+      !data.has_image()) {
+    v.Add("data.augment", "is for images: set data.image too, or leave it out for a table");
+  }
+}
+
+void PlanModel(const v1::ModelSpec& spec, bool image, ModelPlan& model, Violations& v) {
+  switch (spec.family_case()) {
+    case v1::ModelSpec::kResnet:
+      model.family = ModelPlan::Family::kResnet;
+      if (spec.resnet().depth() != 0) model.depth = spec.resnet().depth();
+      if (model.depth != 18 && model.depth != 34 && model.depth != 50) {
+        v.Add("model.resnet.depth", absl::StrCat("must be 18, 34 or 50, not ", model.depth));
+      }
+      break;
+    case v1::ModelSpec::kSmallCnn:
+      model.family = ModelPlan::Family::kSmallCnn;
+      if (spec.small_cnn().width() != 0) model.width = spec.small_cnn().width();
+      v.Range("model.small_cnn.width", model.width, 1, 512);
+      break;
+    case v1::ModelSpec::kMlp:
+      model.family = ModelPlan::Family::kMlp;
+      if (spec.mlp().hidden_size() > 64) v.Add("model.mlp.hidden", "at most 64 hidden layers");
+      for (int i = 0; i < spec.mlp().hidden_size() && i < 64; ++i) {
+        v.Range(absl::StrCat("model.mlp.hidden[", i, "]"), spec.mlp().hidden(i), 1, 65536);
+        model.hidden.push_back(spec.mlp().hidden(i));
+      }
+      switch (spec.mlp().activation()) {
+        case v1::Mlp::ACTIVATION_TANH:
+          model.activation = ModelPlan::Activation::kTanh;
+          break;
+        case v1::Mlp::ACTIVATION_GELU:
+          model.activation = ModelPlan::Activation::kGelu;
+          break;
+        case v1::Mlp::ACTIVATION_UNSPECIFIED:
+        case v1::Mlp::ACTIVATION_RELU:
+          break;
+        default:
+          v.Add("model.mlp.activation", "must be relu, tanh or gelu");
+      }
+      break;
+    case v1::ModelSpec::FAMILY_NOT_SET:
+      v.Add("model", "needs one of resnet, small_cnn, mlp");
+      return;
+  }
+  if (model.family != ModelPlan::Family::kMlp && !image) {
+    v.Add("data.image", absl::StrCat("required: ", model.Name(),
+                                     " takes images; say at least data.image.size"));
+  }
+}
+
+void PlanSelect(const v1::Train& train, TrainingPlan& plan, Violations& v) {
+  static const auto& kMetrics =
+      *new std::vector<std::string>{"val/loss", "val/accuracy", "val/balanced_accuracy"};
+  if (!train.select().metric().empty()) plan.select_metric = train.select().metric();
+  if (std::find(kMetrics.begin(), kMetrics.end(), plan.select_metric) == kMetrics.end()) {
+    const std::string nearest = NearestName(plan.select_metric, kMetrics);
+    v.Add("train.select.metric",
+          absl::StrCat("must be one of ", absl::StrJoin(kMetrics, ", "), ", not \"",
+                       Quotable(plan.select_metric), "\"",
+                       nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
+  }
+  switch (train.select().goal()) {
+    case v1::Select::GOAL_UNSPECIFIED:
+      plan.select_max = plan.select_metric != "val/loss";
+      break;
+    case v1::Select::GOAL_MIN:
+    case v1::Select::GOAL_MAX:
+      plan.select_max = train.select().goal() == v1::Select::GOAL_MAX;
+      break;
+    default:
+      v.Add("train.select.goal", "must be min or max");
+  }
+}
+
+void PlanTrain(const v1::Train& train, TrainingPlan& plan, Violations& v) {
+  plan.epochs = train.epochs();
+  if (plan.epochs == 0) {
+    v.Add("train.epochs", "required: between 1 and 1,000,000");
+  } else {
+    v.Range("train.epochs", plan.epochs, 1, 1'000'000);
+  }
+  if (train.batch_size() != 0) plan.batch_size = train.batch_size();
+  // A batch of one has no variance for BatchNorm to divide by.
+  v.Range("train.batch_size", plan.batch_size, 2, 1'048'576);
+  plan.seed = train.seed();
+  plan.deterministic = train.deterministic();
+  if (!v1::Precision_IsValid(train.precision())) v.Add("train.precision", "must be auto or fp32");
+  PlanSelect(train, plan, v);
+  const v1::CheckpointPolicy& checkpoint = train.checkpoint();
+  if (checkpoint.every_epochs() != 0) plan.checkpoint_every_epochs = checkpoint.every_epochs();
+  v.Range("train.checkpoint.every_epochs", plan.checkpoint_every_epochs, 1, 1'000'000);
+  plan.checkpoint_every_steps = checkpoint.every_steps();
+  v.Range("train.checkpoint.every_steps", plan.checkpoint_every_steps, 0,
+          std::numeric_limits<int32_t>::max());
+  if (checkpoint.keep() != 0) plan.checkpoint_keep = checkpoint.keep();
+  v.Range("train.checkpoint.keep", plan.checkpoint_keep, 1, 1000);
+  plan.clip_grad_norm = train.clip_grad_norm();
+  v.NotNegative("train.clip_grad_norm", plan.clip_grad_norm);
+}
+
+void PlanOptimizer(const v1::Optimizer& optimizer, OptimizerPlan& plan, Violations& v) {
+  std::string field;
+  switch (optimizer.kind_case()) {
+    case v1::Optimizer::kSgd: {
+      field = "optimizer.sgd";
+      const v1::Sgd& sgd = optimizer.sgd();
+      plan = {OptimizerPlan::Kind::kSgd, sgd.lr() == 0 ? 0.1 : sgd.lr(), sgd.momentum(),
+              sgd.nesterov(), sgd.weight_decay()};
+      if (!(plan.momentum >= 0 && plan.momentum < 1)) {
+        v.Add("optimizer.sgd.momentum",
+              absl::StrCat("must be at least 0 and less than 1, not ", plan.momentum));
+      } else if (plan.nesterov && plan.momentum == 0) {
+        v.Add("optimizer.sgd.nesterov", "needs a momentum greater than 0");
+      }
+      break;
+    }
+    case v1::Optimizer::kAdam:
+      field = "optimizer.adam";
+      plan = {OptimizerPlan::Kind::kAdam, optimizer.adam().lr() == 0 ? 1e-3 : optimizer.adam().lr(),
+              0, false, optimizer.adam().weight_decay()};
+      break;
+    case v1::Optimizer::kAdamw:
+    case v1::Optimizer::KIND_NOT_SET: {
+      field = "optimizer.adamw";
+      const v1::AdamW& adamw = optimizer.adamw();
+      plan = {OptimizerPlan::Kind::kAdamW, adamw.lr() == 0 ? 1e-3 : adamw.lr(), 0, false,
+              adamw.has_weight_decay() ? adamw.weight_decay() : 0.01};
+      break;
+    }
+  }
+  if (!(plan.lr > 0) || !std::isfinite(plan.lr)) {
+    v.Add(field + ".lr", absl::StrCat("must be a finite number greater than 0, not ", plan.lr));
+  }
+  v.NotNegative(field + ".weight_decay", plan.weight_decay);
+}
+
+void PlanSchedule(const v1::Schedule& schedule, const TrainingPlan& plan, SchedulePlan& out,
+                  Violations& v) {
+  switch (schedule.kind_case()) {
+    case v1::Schedule::kCosine:
+      out.kind = SchedulePlan::Kind::kCosine;
+      out.warmup_epochs = schedule.cosine().warmup_epochs();
+      out.min_lr = schedule.cosine().min_lr();
+      if (!(out.warmup_epochs >= 0) || (plan.epochs > 0 && out.warmup_epochs > plan.epochs)) {
+        v.Add("schedule.cosine.warmup_epochs",
+              absl::StrCat("must be between 0 and train.epochs, not ", out.warmup_epochs));
+      }
+      if (!(out.min_lr >= 0 && out.min_lr <= plan.optimizer.lr)) {
+        v.Add("schedule.cosine.min_lr",
+              absl::StrCat("must be between 0 and the optimizer's lr, not ", out.min_lr));
+      }
+      break;
+    case v1::Schedule::kOneCycle:
+      out.kind = SchedulePlan::Kind::kOneCycle;
+      break;
+    case v1::Schedule::kConstant:
+    case v1::Schedule::KIND_NOT_SET:
+      break;
+  }
+}
+
+void CheckResources(const v1::Resources& resources, Violations& v) {
+  if (resources.gpus() != 0 && resources.cpus() != 0) {
+    v.Add("resources", "set gpus or cpus, not both: a GPU job brings the cores it needs");
+  }
+  v.Range("resources.gpus", resources.gpus(), 0, 1024);
+  v.Range("resources.cpus", resources.cpus(), 0, 4096);
+}
+
+double Seconds(const google::protobuf::Duration& d) { return d.seconds() + d.nanos() * 1e-9; }
+
+void CheckLimits(const v1::Limits& limits, Violations& v) {
+  if (limits.has_time() && Seconds(limits.time()) < 1) {
+    v.Add("limits.time", "must be at least 1s");
+  }
+  if (limits.has_stall() && Seconds(limits.stall()) < 1) {
+    v.Add("limits.stall", "must be at least 1s");
+  }
+  if (limits.has_grace() && (Seconds(limits.grace()) < 0 || Seconds(limits.grace()) > 86400)) {
+    v.Add("limits.grace", "must be between 0s and 24h");
+  }
+}
+
+void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, Violations& v) {
+  if (labels.size() > kMaxLabels) {
+    v.Add("labels", absl::StrCat("at most ", kMaxLabels, ", not ", labels.size()));
+  }
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || key.size() > kMaxLabelLength || value.size() > kMaxLabelLength) {
+      v.Add(absl::StrCat("labels.", Quotable(key)),
+            absl::StrCat("key (not empty) and value have at most ", kMaxLabelLength,
+                         " characters"));
+    }
+  }
+}
+
+}  // namespace
+
+std::string ModelPlan::Name() const {
+  switch (family) {
+    case Family::kResnet:
+      return absl::StrCat("resnet", depth);
+    case Family::kSmallCnn:
+      return "small_cnn";
+    case Family::kMlp:
+      return "mlp";
+  }
+  return "";
+}
+
+absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
+  Violations v;
+  TrainingPlan plan;
+  CheckName(experiment.name(), v);
+  plan.name = experiment.name().empty() ? "experiment" : experiment.name();
+  const v1::Data& data = experiment.data();
+  CheckSource(data, v);
+  PlanView(data, plan.view, v);
+  plan.augment = {data.augment().rotate90(), data.augment().flip()};
+  CheckSplits(data.splits(), v);
+  if (experiment.task().kind_case() == v1::Task::KIND_NOT_SET) {
+    v.Add("task", "needs classification");
+  }
+  const v1::Classification& task = experiment.task().classification();
+  plan.target = task.target();
+  plan.balanced_class_weights =
+      task.class_weights() == v1::Classification::CLASS_WEIGHTS_BALANCED;
+  if (!v1::Classification::ClassWeights_IsValid(task.class_weights())) {
+    v.Add("task.classification.class_weights", "must be none or balanced");
+  }
+  PlanModel(experiment.model(), data.has_image(), plan.model, v);
+  PlanTrain(experiment.train(), plan, v);
+  PlanOptimizer(experiment.optimizer(), plan.optimizer, v);
+  PlanSchedule(experiment.schedule(), plan, plan.schedule, v);
+  CheckResources(experiment.resources(), v);
+  plan.gpus = experiment.resources().gpus();
+  plan.cpus = plan.gpus > 0 ? 0 : experiment.resources().cpus();
+  if (plan.gpus == 0 && plan.cpus == 0) plan.cpus = 2;
+  CheckLimits(experiment.limits(), v);
+  CheckLabels(experiment.labels(), v);
+  RETURN_IF_ERROR(v.ToStatus());
+  return plan;
+}
+
+absl::Status CheckEvaluation(const v1::Evaluation& evaluation) {
+  Violations v;
+  if (evaluation.model().empty()) {
+    v.Add("model", "required: models/{model}/versions/{version}, or NAME@VERSION");
+  } else if (const auto name = ParseModelName(evaluation.model()); !name.ok()) {
+    v.Add("model", std::string(name.status().message()));
+  }
+  CheckSource(evaluation.data(), v);
+  if (evaluation.data().has_image()) {
+    v.Add("data.image", "must be empty: the model's card says how it sees images");
+  }
+  if (evaluation.data().has_augment()) v.Add("data.augment", "must be empty in an evaluation");
+  if (evaluation.data().has_splits()) {
+    v.Add("data.splits", "must be empty in an evaluation: name one split in `split`");
+  }
+  CheckResources(evaluation.resources(), v);
+  return v.ToStatus();
+}
+
+}  // namespace skytrain::spec

@@ -1,0 +1,163 @@
+// An experiment against the data set that it names.
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/spec/check.h"
+#include "server/spec/shapes.h"
+#include "server/spec/split_plan.h"
+
+namespace skytrain::spec {
+namespace {
+
+using v1::DatasetManifest;
+
+// LibTorch, its thread pools and the buffers of its convolutions, measured on a CPU.
+constexpr int64_t kRuntimeBytes = int64_t{350} << 20;
+
+int64_t Sum(const std::vector<int64_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), int64_t{0});
+}
+
+// "12.jpg, 13.jpg and 4 more".
+std::string SomeNames(const DatasetManifest::Problem& problem) {
+  const int shown = std::min(problem.names_size(), 5);
+  std::vector<std::string> names;
+  for (int i = 0; i < shown; ++i) names.push_back(Quotable(problem.names(i)));
+  std::string text = absl::StrJoin(names, ", ");
+  if (problem.count() > shown) {
+    absl::StrAppend(&text, " and ", Violations::Grouped(problem.count() - shown), " more");
+  }
+  return text;
+}
+
+void CheckProblems(const v1::Data& data, const DatasetManifest& manifest, Violations& v) {
+  for (const auto& problem : manifest.problems()) {
+    const std::string count = Violations::Grouped(problem.count());
+    const bool one = problem.count() == 1;
+    if (problem.kind() == "corrupt" && data.corrupt() != v1::Data::POLICY_SKIP) {
+      v.Add("data.corrupt",
+            absl::StrCat(count, one ? " image that cannot" : " images that cannot",
+                         " be decoded (", SomeNames(problem), "). Allow it with data.corrupt: skip"));
+    } else if (problem.kind() == "image_without_label" &&
+               data.unmatched() != v1::Data::POLICY_SKIP) {
+      v.Add("data.unmatched",
+            absl::StrCat(count, one ? " image without a label (" : " images without a label (",
+                         SomeNames(problem), "). Allow it with data.unmatched: skip"));
+    } else if (problem.kind() == "label_without_image" &&
+               data.unmatched() != v1::Data::POLICY_SKIP) {
+      v.Add("data.unmatched",
+            absl::StrCat(count, one ? " label without an image (" : " labels without an image (",
+                         SomeNames(problem), "). Allow it with data.unmatched: skip"));
+    } else if (problem.kind() == "duplicate_id") {
+      v.Add("data", absl::StrCat(count, one ? " id that occurs" : " ids that occur",
+                                 " more than once (", SomeNames(problem),
+                                 "): which row or image is meant?"));
+    } else if (problem.kind() == "empty_class") {
+      v.Add("data", absl::StrCat("empty class: ", SomeNames(problem), " without a single sample"));
+    }
+  }
+}
+
+std::vector<OwnSplit> OwnSplitsOf(const DatasetManifest& manifest) {
+  std::vector<OwnSplit> own;
+  std::vector<int64_t> rest;
+  for (const auto& c : manifest.classes()) rest.push_back(c.count());
+  for (const auto& split : manifest.splits()) {
+    std::vector<int64_t> counts(split.class_counts().begin(), split.class_counts().end());
+    counts.resize(rest.size());
+    for (size_t c = 0; c < rest.size(); ++c) rest[c] -= counts[c];
+    own.push_back({split.name(), std::move(counts)});
+  }
+  // Samples that belong to no split of the set's.
+  if (own.empty() || Sum(rest) > 0) own.push_back({"", std::move(rest)});
+  return own;
+}
+
+void CheckKind(const TrainingPlan& plan, const DatasetManifest& manifest, Violations& v) {
+  const bool table = manifest.format() == DatasetManifest::FORMAT_TABLE;
+  if (table && plan.view.size > 0) {
+    v.Add("data.image", absl::StrCat("is for images; ", Quotable(manifest.path()), " is a table"));
+  } else if (!table && plan.view.size == 0) {
+    v.Add("data.image", absl::StrCat("required: ", Quotable(manifest.path()),
+                                     " holds images; say at least data.image.size"));
+  }
+  if (table && plan.model.family != ModelPlan::Family::kMlp) {
+    v.Add("model", absl::StrCat(plan.model.Name(), " takes images; for a table use mlp"));
+  }
+}
+
+int64_t MemoryBytes(const TrainingPlan& plan, const Shapes& shapes, int64_t inputs) {
+  int64_t copies = 2;  // Weights and gradients.
+  if (plan.optimizer.kind != OptimizerPlan::Kind::kSgd) {
+    copies += 2;
+  } else if (plan.optimizer.momentum > 0) {
+    copies += 1;
+  }
+  // Half as much again: gradients of activations and what the convolutions need for themselves.
+  const int64_t batch = (shapes.activations * 3 / 2 + 2 * inputs) * plan.batch_size;
+  return kRuntimeBytes + 4 * (copies * shapes.parameters + batch);
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
+                                              const TrainingPlan& plan,
+                                              const v1::DatasetManifest& manifest) {
+  Violations of_data, v;
+  CheckProblems(experiment.data(), manifest, of_data);
+  if (manifest.classes_size() < 2) {
+    of_data.Add("data", absl::StrCat("has ", manifest.classes_size(),
+                                     " class; classification needs at least 2"));
+  }
+  CheckKind(plan, manifest, v);
+  const SplitPlan splits = PlanSplits(experiment.data().splits(), OwnSplitsOf(manifest), v);
+  RETURN_IF_ERROR(v.MergedWith(of_data));
+
+  for (int c = 0; c < manifest.classes_size(); ++c) {
+    if (splits.train_counts[c] == 0) {
+      of_data.Add("data", absl::StrCat("empty class: \"", Quotable(manifest.classes(c).name()),
+                                       "\" has no sample in the train split"));
+    }
+  }
+  v1::Estimate estimate;
+  estimate.set_train_samples(Sum(splits.train_counts));
+  estimate.set_validation_samples(Sum(splits.validation_counts));
+  estimate.set_test_samples(Sum(splits.test_counts));
+  if (estimate.validation_samples() == 0) {
+    v.Add("data.splits.validation", "is empty; the metric that selects the best epoch needs it");
+  }
+  if (estimate.train_samples() < plan.batch_size) {
+    v.Add("train.batch_size",
+          absl::StrCat("must be at most ", Violations::Grouped(estimate.train_samples()),
+                       ", the size of the train split, not ", Violations::Grouped(plan.batch_size)));
+  }
+  RETURN_IF_ERROR(v.MergedWith(of_data));
+  const int classes = manifest.classes_size();
+  const Shapes shapes =
+      ModelShapes(plan.model, classes, manifest.columns_size(), plan.view.size);
+  const int64_t inputs = plan.view.size > 0 ? int64_t{3} * plan.view.size * plan.view.size
+                                            : manifest.columns_size();
+  estimate.set_parameters(shapes.parameters);
+  estimate.set_memory_bytes(MemoryBytes(plan, shapes, inputs));
+  estimate.set_steps_per_epoch(estimate.train_samples() / plan.batch_size);
+  for (const auto& c : manifest.classes()) estimate.add_classes(c.name());
+  return estimate;
+}
+
+std::string DataWarning(const v1::DatasetManifest& manifest) {
+  if (manifest.classes_size() < 2) return "";
+  const auto smallest = std::min_element(
+      manifest.classes().begin(), manifest.classes().end(),
+      [](const auto& a, const auto& b) { return a.count() < b.count(); });
+  // Less than a third of an even share: accuracy then hides what happens to that class.
+  if (smallest->count() * 3 * manifest.classes_size() >= manifest.count()) return "";
+  return absl::StrCat(Violations::Grouped(smallest->count()), " ", Quotable(smallest->name()),
+                      " of ", Violations::Grouped(manifest.count()), ": consider class_weights");
+}
+
+}  // namespace skytrain::spec
