@@ -1,14 +1,23 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/file/file_system.h"
+#include "server/events/event_hub.h"
+#include "server/jobs/launcher.h"
+#include "server/store/database.h"
 #include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/job_service.pb.h"
+#include "skytrain/v1/model.pb.h"
 
 namespace skytrain {
 
@@ -18,21 +27,78 @@ struct Caller {
   bool admin = false;
 };
 
+// A published model as an evaluation needs it.
+struct ModelLocation {
+  v1::Model model;
+  std::string dir;  // Absolute path of the folder with model.safetensors and model.json.
+};
+
 // What handlers may ask of jobs. Accepts, schedules, folds, ends. Thread-safe; every call may block
-// on the disk, so handlers run it on an executor. Errors are those of job_service.proto.
+// on the disk, so handlers run it on an executor. Errors are those of job_service.proto. A job of
+// somebody else is JOB_NOT_FOUND unless the caller is an admin.
 class JobManager {
  public:
-  virtual ~JobManager() = default;
-  virtual absl::StatusOr<v1::CreateJobResponse> Create(const Caller& caller,
-                                                       const v1::CreateJobRequest& request) = 0;
-  virtual absl::StatusOr<v1::Job> Get(const Caller& caller, const std::string& job_id) = 0;
-  virtual absl::StatusOr<v1::ListJobsResponse> List(const Caller& caller,
-                                                    const v1::ListJobsRequest& request) = 0;
-  virtual absl::StatusOr<v1::Job> Cancel(const Caller& caller, const std::string& job_id) = 0;
-  virtual absl::Status Delete(const Caller& caller, const std::string& job_id) = 0;
-  // The scheduler's view of the node.
-  virtual absl::StatusOr<std::vector<std::pair<std::string, std::string>>>
-  DeviceHolders() = 0;  // device, job name or ""
+  struct Options {
+    std::string attempts_dir;  // work_dir/attempts; made when absent.
+    std::string worker_binary;
+    std::string build;                            // Goes into attempt.binpb.
+    std::string cache_dir;                        // Decode-once cache of the workers.
+    std::vector<std::string> data_roots;          // Resolved.
+    std::vector<std::string> gpu_devices;         // "gpu:0", …
+    int cpu_slots = 1;                            // Devices "cpu:0" … of one core each.
+    int max_queued_jobs = 1000;                   // Of all owners; more is QUEUE_FULL.
+    int64_t log_quota_bytes = int64_t{64} << 20;  // Per attempt, rank and stream.
+
+    int max_attempts = 3;
+    absl::Duration claim_timeout = absl::Seconds(30);   // From Launch to the shepherd's claim.
+    absl::Duration settle_timeout = absl::Seconds(60);  // From the exit record to its last byte.
+    absl::Duration poll_interval = absl::Milliseconds(250);  // Beside inotify.
+
+    // What the probe finds in a data set (cached). Its DATA_* and OUTSIDE_DATA_ROOTS errors are
+    // passed to the client as they are.
+    std::function<absl::StatusOr<v1::DatasetManifest>(const v1::Data& data,
+                                                      const std::string& target)>
+        manifest;
+    // Publishes the model folder of a finished attempt as the next version. Must answer the same
+    // version when it is asked again for the same job: the daemon may die before the answer is
+    // stored. An error ends the job as FAILED.
+    std::function<absl::StatusOr<v1::Model>(const v1::Job& job, int attempt,
+                                            const std::string& attempt_dir)>
+        publish_model;
+    // Finds "models/M/versions/N" for an evaluation. MODEL_NOT_FOUND.
+    std::function<absl::StatusOr<ModelLocation>(const std::string& name)> find_model;
+    // One line for the daemon's log. May be empty. Any thread.
+    std::function<void(absl::string_view line)> log;
+  };
+
+  // Reads the stored jobs, takes living attempts up again, settles dead ones and starts scheduling.
+  // One job that cannot be read is logged and left alone. Everything given must outlive the
+  // manager.
+  static absl::StatusOr<std::unique_ptr<JobManager>> Start(Options options, Database& database,
+                                                           EventHub& hub, Launcher& launcher,
+                                                           FileSystem& fs, Clock& clock);
+  ~JobManager();  // As Shutdown.
+
+  absl::StatusOr<v1::CreateJobResponse> Create(const Caller& caller,
+                                               const v1::CreateJobRequest& request);
+  // `job_id` everywhere: without "jobs/".
+  absl::StatusOr<v1::Job> Get(const Caller& caller, const std::string& job_id);
+  absl::StatusOr<v1::ListJobsResponse> List(const Caller& caller,
+                                            const v1::ListJobsRequest& request);
+  absl::StatusOr<v1::Job> Cancel(const Caller& caller, const std::string& job_id);
+  absl::Status Delete(const Caller& caller, const std::string& job_id);
+
+  // Every device of the node with the job name that holds it, "" when it is free.
+  std::vector<std::pair<std::string, std::string>> DeviceHolders();
+
+  // Stops scheduling and following; running attempts go on without the daemon and are taken up by
+  // the next one. Later calls of the methods above answer UNAVAILABLE (DRAINING). Idempotent.
+  void Shutdown();
+
+ private:
+  struct Impl;
+  explicit JobManager(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace skytrain

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "common/mutex.h"
+
+namespace skytrain {
+
+// Tells subscribers that a job has new committed events. It carries no data: a subscriber that is
+// told reads the log from where it stands, so a slow one costs nothing. Thread-safe; never calls
+// out while holding mu_.
+class EventHub {
+ public:
+  // Runs on the publishing thread: short, non-blocking. It must not destroy its own Subscription.
+  // `last_seq` never goes back; `terminal` says that last_seq is the job's last event for ever.
+  using Callback = std::function<void(int64_t last_seq, bool terminal)>;
+
+  // Unsubscribes when it dies; the destructor waits for a running callback. May outlive the hub.
+  class Subscription {
+   public:
+    ~Subscription();
+    Subscription(const Subscription&) = delete;
+    Subscription& operator=(const Subscription&) = delete;
+
+   private:
+    friend class EventHub;
+    struct State;
+    explicit Subscription(std::shared_ptr<State> state);
+    std::shared_ptr<State> state_;
+  };
+
+  EventHub();
+  ~EventHub();
+
+  // Never calls back before it has returned. Only what is committed afterwards is told: subscribe
+  // first, then read the log up to its end.
+  std::unique_ptr<Subscription> Subscribe(absl::string_view job_uid, Callback callback);
+
+  // After the commit.
+  void Publish(absl::string_view job_uid, int64_t last_seq, bool terminal);
+
+ private:
+  Mutex mu_;
+  absl::flat_hash_map<std::string, std::vector<std::weak_ptr<Subscription::State>>> subscribers_
+      ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace skytrain

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace skytrain {
+
+// A prepared statement in use. Reset when it dies, so no read cursor outlives its scope (a held
+// cursor lets the write-ahead log grow without bound). Text and blobs are bound by reference: they
+// must live until the last Step.
+class Statement {
+ public:
+  Statement(sqlite3* db, sqlite3_stmt* statement) : db_(db), statement_(statement) {}
+  Statement(Statement&& other) noexcept;
+  Statement& operator=(Statement&&) = delete;
+  ~Statement();
+
+  // Parameters and columns count as SQLite counts them: parameters from 1, columns from 0. An error
+  // of Bind shows at Step.
+  Statement& Bind(int parameter, int64_t value);
+  Statement& BindText(int parameter, absl::string_view value);
+  Statement& BindBlob(int parameter, absl::string_view value);
+
+  // True: there is a row. False: done.
+  absl::StatusOr<bool> Step();
+  // Steps to the end; for statements without rows.
+  absl::Status Run();
+
+  // Of the current row; views are valid until the next Step.
+  int64_t Int(int column) const;
+  absl::string_view Text(int column) const;
+  absl::string_view Blob(int column) const;
+
+ private:
+  sqlite3* db_;
+  sqlite3_stmt* statement_;
+  int bind_error_ = 0;
+};
+
+// One SQLite connection. Not thread-safe. Errors: RESOURCE_EXHAUSTED (STORE_FULL) for a full disk,
+// DATA_LOSS (STORE_CORRUPT), ALREADY_EXISTS for a broken uniqueness constraint, INTERNAL for the
+// rest.
+class Connection {
+ public:
+  enum class Mode { kReadWrite, kReadOnly };
+  // kReadWrite creates the file, and sets WAL and synchronous=FULL.
+  static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& path, Mode mode);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // One or more statements without parameters or results.
+  absl::Status Execute(const std::string& sql);
+  // Compiled once for each `sql` and kept. One Statement of the same `sql` at a time.
+  absl::StatusOr<Statement> Prepare(absl::string_view sql);
+  // Rows that the last INSERT, UPDATE or DELETE changed.
+  int64_t Changes() const;
+
+ private:
+  explicit Connection(sqlite3* db) : db_(db) {}
+  sqlite3* db_;
+  absl::flat_hash_map<std::string, sqlite3_stmt*> statements_;
+};
+
+}  // namespace skytrain
