@@ -17,6 +17,11 @@ uint32_t Crc32c(absl::string_view data, uint32_t crc = 0);
 // of nothing is 0.
 uint32_t MaskCrc(uint32_t crc);
 
+namespace internal {
+// Crc32c by tables alone: what machines without SSE4.2 run. Here for tests.
+uint32_t Crc32cPortable(absl::string_view data, uint32_t crc);
+}  // namespace internal
+
 // SHA-256 (FIPS 180-4), incremental.
 class Sha256 {
  public:

@@ -22,6 +22,8 @@ class WritableFile {
   // unknown: do not try again.
   virtual absl::Status Sync() = 0;
   virtual absl::Status Close() = 0;
+  // Bytes in the file, counting what a failed Append left behind.
+  virtual uint64_t size() const = 0;
 };
 
 // The seam under spools, checkpoints and renames: everything whose order of writes and syncs
@@ -40,13 +42,13 @@ class FileSystem {
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
   virtual absl::Status CreateDir(const std::string& path) = 0;
-  // With everything below it.
+  // With everything below it; links are removed, not followed. OK when there is no such folder.
   virtual absl::Status RemoveTree(const std::string& path) = 0;
   // Makes names created, renamed or removed in `path` survive a power loss.
   virtual absl::Status SyncDir(const std::string& path) = 0;
 
   // Reading does not change what is on disk, so it needs no fake: these are here for their error
-  // texts.
+  // texts. ReadFile: OUT_OF_RANGE when the file is larger than `max_bytes`. ListDir: names, sorted.
   virtual absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes) = 0;
   virtual absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) = 0;
   virtual bool Exists(const std::string& path) = 0;

@@ -10,7 +10,7 @@
 namespace skytrain {
 
 // (host, boot id, pid, start time) of this process or of `pid`. NOT_FOUND when there is no such
-// process.
+// process; a zombie is none.
 absl::StatusOr<internal::v1::ProcessId> Self();
 absl::StatusOr<internal::v1::ProcessId> Identify(int pid);
 
@@ -23,16 +23,18 @@ enum class Liveness {
 Liveness IsAlive(const internal::v1::ProcessId& id);
 
 // Sends `signal` through a pidfd after comparing the identity, so that a reused pid is never hit.
-// NOT_FOUND when it is gone.
+// NOT_FOUND when it is gone, FAILED_PRECONDITION when it belongs to another host.
 absl::Status SignalProcess(const internal::v1::ProcessId& id, int signal);
 
 struct SpawnOptions {
-  std::vector<std::string> argv;                      // argv[0]: absolute path.
-  std::vector<std::string> environment;               // "K=V", the whole environment.
-  std::string working_dir;                            // Empty: unchanged.
-  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  // -1: /dev/null.
-  std::vector<int> keep_fds;                          // Inherited with the same number.
+  std::vector<std::string> argv;         // argv[0]: absolute path.
+  std::vector<std::string> environment;  // "K=V", the whole environment.
+  std::string working_dir;               // Empty: unchanged.
+  // -1: /dev/null. Else the number itself (stdout_fd = 1 shares ours), or one above 2.
+  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;
+  std::vector<int> keep_fds;  // Inherited with the same number.
   bool new_process_group = false;
+  int process_group = 0;  // Above 0: joins this one.
   bool new_session = false;
   std::vector<int> blocked_signals;  // Blocked in the child from its first instruction on.
 };

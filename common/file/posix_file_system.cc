@@ -1,0 +1,172 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/file/file_system.h"
+#include "common/file/posix_error.h"
+#include "common/status_macros.h"
+
+namespace skytrain {
+namespace {
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+class PosixWritableFile : public WritableFile {
+ public:
+  PosixWritableFile(std::string path, int fd, uint64_t size)
+      : path_(std::move(path)), fd_(fd), size_(size) {}
+
+  absl::Status Append(absl::string_view data) override {
+    while (!data.empty()) {
+      const ssize_t written = write(fd_.get(), data.data(), data.size());
+      if (written < 0) {
+        if (errno == EINTR) continue;
+        return PosixError(errno, "write", path_);
+      }
+      size_ += static_cast<uint64_t>(written);
+      data.remove_prefix(static_cast<size_t>(written));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Sync() override {
+    if (fdatasync(fd_.get()) != 0) return PosixError(errno, "sync", path_);
+    return absl::OkStatus();
+  }
+
+  absl::Status Close() override {
+    const int fd = fd_.release();
+    if (fd >= 0 && close(fd) != 0 && errno != EINTR) return PosixError(errno, "close", path_);
+    return absl::OkStatus();
+  }
+
+  uint64_t size() const override { return size_; }
+
+ private:
+  const std::string path_;
+  FileDescriptor fd_;
+  uint64_t size_;
+};
+
+class PosixFileSystem : public FileSystem {
+ public:
+  absl::StatusOr<std::unique_ptr<WritableFile>> CreateExclusive(const std::string& path) override {
+    return OpenForWriting(path, O_CREAT | O_EXCL, "create");
+  }
+  absl::StatusOr<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) override {
+    return OpenForWriting(path, O_CREAT, "open");
+  }
+
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    if (rename(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
+    return PosixError(errno, "rename", absl::StrCat(from, " to ", to));
+  }
+
+  absl::Status Remove(const std::string& path) override {
+    if (unlink(path.c_str()) == 0) return absl::OkStatus();
+    return PosixError(errno, "remove", path);
+  }
+
+  absl::Status CreateDir(const std::string& path) override {
+    if (mkdir(path.c_str(), 0777) == 0) return absl::OkStatus();
+    return PosixError(errno, "create folder", path);
+  }
+
+  absl::Status RemoveTree(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    if (error) return PosixError(error.value(), "remove", path);
+    return absl::OkStatus();
+  }
+
+  absl::Status SyncDir(const std::string& path) override {
+    FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd.get() < 0) return PosixError(errno, "open folder", path);
+    if (fsync(fd.get()) != 0) return PosixError(errno, "sync folder", path);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes) override {
+    FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return PosixError(errno, "open", path);
+    std::string content;
+    constexpr size_t kChunk = 1 << 16;
+    size_t filled = 0;
+    while (true) {
+      content.resize(filled + kChunk);
+      const ssize_t got = read(fd.get(), content.data() + filled, kChunk);
+      if (got < 0) {
+        if (errno == EINTR) continue;
+        return PosixError(errno, "read", path);
+      }
+      filled += static_cast<size_t>(got);
+      if (filled > max_bytes) {
+        return absl::OutOfRangeError(
+            absl::StrCat(path, " is larger than the ", max_bytes, " bytes that are allowed here"));
+      }
+      if (got == 0) break;
+    }
+    content.resize(filled);
+    return content;
+  }
+
+  absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) override {
+    std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(path.c_str()), &closedir);
+    if (dir == nullptr) return PosixError(errno, "list", path);
+    std::vector<std::string> names;
+    while (true) {
+      errno = 0;
+      const dirent* entry = readdir(dir.get());
+      if (entry == nullptr) break;
+      const absl::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+    }
+    if (errno != 0) return PosixError(errno, "list", path);
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  bool Exists(const std::string& path) override { return access(path.c_str(), F_OK) == 0; }
+
+ private:
+  static absl::StatusOr<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path,
+                                                                      int flags,
+                                                                      absl::string_view verb) {
+    FileDescriptor fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | flags, 0666));
+    if (fd.get() < 0) return PosixError(errno, verb, path);
+    struct stat info;
+    if (fstat(fd.get(), &info) != 0) return PosixError(errno, "stat", path);
+    return std::make_unique<PosixWritableFile>(path, fd.release(),
+                                               static_cast<uint64_t>(info.st_size));
+  }
+};
+
+}  // namespace
+
+FileSystem& FileSystem::Posix() {
+  static PosixFileSystem* const file_system = new PosixFileSystem;
+  return *file_system;
+}
+
+}  // namespace skytrain
