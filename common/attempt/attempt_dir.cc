@@ -1,0 +1,170 @@
+#include "common/attempt/attempt_dir.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/attempt/exit_record.h"
+#include "common/file/posix_error.h"
+#include "common/status_macros.h"
+
+namespace skytrain {
+namespace {
+
+using internal::v1::AttemptSpec;
+using internal::v1::Claim;
+using internal::v1::Control;
+using internal::v1::ExitRecord;
+
+constexpr uint64_t kMaxMessage = 64 << 20;
+
+// How long TakeLock waits for a daemon that is just trying whether the lock can be had.
+constexpr int kLockTries = 100;
+constexpr std::chrono::milliseconds kLockPause(10);
+
+template <typename Message>
+absl::StatusOr<Message> ReadMessage(FileSystem& fs, const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string bytes, fs.ReadFile(path, kMaxMessage));
+  Message message;
+  if (!message.ParseFromString(bytes)) {
+    return absl::DataLossError(absl::StrCat(path, " is damaged: not a message of its kind"));
+  }
+  return message;
+}
+
+absl::Status WriteNewFile(FileSystem& fs, const std::string& path, const std::string& bytes) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file, fs.CreateExclusive(path));
+  RETURN_IF_ERROR(file->Append(bytes));
+  RETURN_IF_ERROR(file->Sync());
+  return file->Close();
+}
+
+std::string WithoutTrailingSlash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+std::string ParentOf(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+}  // namespace
+
+AttemptDir::AttemptDir(FileSystem& fs, std::string path)
+    : fs_(fs), path_(WithoutTrailingSlash(std::move(path))) {}
+
+std::string AttemptDir::SpecPath() const { return path_ + "/attempt.binpb"; }
+std::string AttemptDir::ClaimPath() const { return path_ + "/claim"; }
+std::string AttemptDir::LockPath() const { return path_ + "/lock"; }
+std::string AttemptDir::ControlPath() const { return path_ + "/control.binpb"; }
+std::string AttemptDir::ExitPath() const { return path_ + "/exit.binpb"; }
+std::string AttemptDir::ShepherdSpoolPath() const { return path_ + "/shepherd.spool"; }
+std::string AttemptDir::RankSpoolPath(int rank) const {
+  return absl::StrCat(path_, "/rank-", rank, ".spool");
+}
+std::string AttemptDir::CheckpointsPath() const { return path_ + "/checkpoints"; }
+std::string AttemptDir::ModelPath() const { return path_ + "/model"; }
+
+absl::Status AttemptDir::Create(const AttemptSpec& spec) {
+  RETURN_IF_ERROR(fs_.CreateDir(path_));
+  RETURN_IF_ERROR(fs_.CreateDir(CheckpointsPath()));
+  RETURN_IF_ERROR(WriteFileAtomically(fs_, SpecPath(), spec.SerializeAsString()));
+  return fs_.SyncDir(ParentOf(path_));
+}
+
+absl::StatusOr<AttemptSpec> AttemptDir::ReadSpec() const {
+  return ReadMessage<AttemptSpec>(fs_, SpecPath());
+}
+
+absl::Status AttemptDir::TryClaim(const Claim& claim) {
+  RETURN_IF_ERROR(WriteNewFile(fs_, ClaimPath(), claim.SerializeAsString()));
+  return fs_.SyncDir(path_);
+}
+
+absl::StatusOr<std::optional<Claim>> AttemptDir::ReadClaim() const {
+  auto claim = ReadMessage<Claim>(fs_, ClaimPath());
+  if (absl::IsNotFound(claim.status())) return std::nullopt;
+  if (absl::IsDataLoss(claim.status())) return Claim();
+  RETURN_IF_ERROR(claim.status());
+  return *std::move(claim);
+}
+
+absl::Status AttemptDir::WriteControl(const Control& control) {
+  return WriteFileAtomically(fs_, ControlPath(), control.SerializeAsString());
+}
+
+absl::StatusOr<std::optional<Control>> AttemptDir::ReadControl() const {
+  auto control = ReadMessage<Control>(fs_, ControlPath());
+  if (absl::IsNotFound(control.status())) return std::nullopt;
+  RETURN_IF_ERROR(control.status());
+  return *std::move(control);
+}
+
+absl::Status AttemptDir::PreallocateExit() {
+  RETURN_IF_ERROR(PreallocateExitRecord(ExitPath()));
+  return fs_.SyncDir(path_);
+}
+
+absl::Status AttemptDir::WriteExit(const ExitRecord& record) {
+  RETURN_IF_ERROR(WriteExitRecord(ExitPath(), record));
+  return fs_.SyncDir(path_);
+}
+
+absl::StatusOr<std::optional<ExitRecord>> AttemptDir::ReadExit() const {
+  return ReadExitRecord(ExitPath());
+}
+
+absl::StatusOr<int> AttemptDir::TakeLock() {
+  const int fd = open(LockPath().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) return PosixError(errno, "open", LockPath());
+  for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; ++tries) {
+    const int error = errno;
+    // NoProcessLeft() holds the lock for a moment.
+    if (error == EWOULDBLOCK && tries < kLockTries) {
+      std::this_thread::sleep_for(kLockPause);
+      continue;
+    }
+    close(fd);
+    if (error != EWOULDBLOCK) return PosixError(error, "lock", LockPath());
+    return absl::FailedPreconditionError(
+        absl::StrCat(LockPath(), " is held: a process of this attempt is still running"));
+  }
+  return fd;
+}
+
+absl::StatusOr<bool> AttemptDir::NoProcessLeft() const {
+  const int fd = open(LockPath().c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return true;
+  if (fd < 0) return PosixError(errno, "open", LockPath());
+  const int result = flock(fd, LOCK_EX | LOCK_NB);
+  const int error = errno;
+  close(fd);
+  if (result == 0) return true;
+  if (error == EWOULDBLOCK) return false;
+  return PosixError(error, "lock", LockPath());
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, uint64_t>>> AttemptDir::Spools() const {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_.ListDir(path_));
+  std::vector<std::pair<std::string, uint64_t>> spools;
+  for (const std::string& name : names) {
+    if (!absl::EndsWith(name, ".spool")) continue;
+    std::error_code error;
+    const std::string path = absl::StrCat(path_, "/", name);
+    const uint64_t size = std::filesystem::file_size(path, error);
+    if (error) return PosixError(error.value(), "stat", path);
+    spools.emplace_back(name, size);
+  }
+  return spools;
+}
+
+}  // namespace skytrain
