@@ -66,8 +66,8 @@ struct OpenOptions {
                                         // resolved; empty: anywhere.
   int threads = 1;                      // For decoding.
   // Evaluation of a published model: labels are mapped onto these classes (INVALID_DATA-like error
-  // for another class), and every usable sample of `split` ("" : all) is in test(). Empty: classes
-  // come from the set and splits from `data.splits`.
+  // for another class), and every usable sample of `evaluation_split` ("": "test", else "val", else
+  // all) is in test(). Empty: classes come from the set and splits from `data.splits`.
   std::vector<std::string> classes;
   std::string evaluation_split;
   // Called from the decoding thread with (done, total) now and then. May be empty.

@@ -79,8 +79,9 @@ void CheckSource(const v1::Data& data, Violations& v) {
   switch (data.source_case()) {
     case v1::Data::kDataset:
       if (data.dataset().empty()) {
-        v.Add("data.dataset", "must be a path on the server: a folder or archive of images, or a "
-                              "CSV table");
+        v.Add("data.dataset",
+              "must be a path on the server: a folder or archive of images, or a "
+              "CSV table");
       }
       break;
     case v1::Data::kFiles: {
@@ -173,8 +174,8 @@ void PlanModel(const v1::ModelSpec& spec, bool image, ModelPlan& model, Violatio
       return;
   }
   if (model.family != ModelPlan::Family::kMlp && !image) {
-    v.Add("data.image", absl::StrCat("required: ", model.Name(),
-                                     " takes images; say at least data.image.size"));
+    v.Add("data.image",
+          absl::StrCat("required: ", model.Name(), " takes images; say at least data.image.size"));
   }
 }
 
@@ -317,9 +318,9 @@ void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, 
   }
   for (const auto& [key, value] : labels) {
     if (key.empty() || key.size() > kMaxLabelLength || value.size() > kMaxLabelLength) {
-      v.Add(absl::StrCat("labels.", Quotable(key)),
-            absl::StrCat("key (not empty) and value have at most ", kMaxLabelLength,
-                         " characters"));
+      v.Add(
+          absl::StrCat("labels.", Quotable(key)),
+          absl::StrCat("key (not empty) and value have at most ", kMaxLabelLength, " characters"));
     }
   }
 }
@@ -353,8 +354,7 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   }
   const v1::Classification& task = experiment.task().classification();
   plan.target = task.target();
-  plan.balanced_class_weights =
-      task.class_weights() == v1::Classification::CLASS_WEIGHTS_BALANCED;
+  plan.balanced_class_weights = task.class_weights() == v1::Classification::CLASS_WEIGHTS_BALANCED;
   if (!v1::Classification::ClassWeights_IsValid(task.class_weights())) {
     v.Add("task.classification.class_weights", "must be none or balanced");
   }

@@ -24,7 +24,8 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
                                               const TrainingPlan& plan,
                                               const v1::DatasetManifest& manifest);
 
-// A hint worth showing beside an accepted job ("33 cigar of 1,974: consider class_weights"), or empty.
+// A hint worth showing beside an accepted job ("33 cigar of 1,974: consider class_weights"), or
+// empty.
 std::string DataWarning(const v1::DatasetManifest& manifest);
 
 absl::Status CheckEvaluation(const v1::Evaluation& evaluation);

@@ -41,8 +41,8 @@ void CheckProblems(const v1::Data& data, const DatasetManifest& manifest, Violat
     const bool one = problem.count() == 1;
     if (problem.kind() == "corrupt" && data.corrupt() != v1::Data::POLICY_SKIP) {
       v.Add("data.corrupt",
-            absl::StrCat(count, one ? " image that cannot" : " images that cannot",
-                         " be decoded (", SomeNames(problem), "). Allow it with data.corrupt: skip"));
+            absl::StrCat(count, one ? " image that cannot" : " images that cannot", " be decoded (",
+                         SomeNames(problem), "). Allow it with data.corrupt: skip"));
     } else if (problem.kind() == "image_without_label" &&
                data.unmatched() != v1::Data::POLICY_SKIP) {
       v.Add("data.unmatched",
@@ -54,9 +54,9 @@ void CheckProblems(const v1::Data& data, const DatasetManifest& manifest, Violat
             absl::StrCat(count, one ? " label without an image (" : " labels without an image (",
                          SomeNames(problem), "). Allow it with data.unmatched: skip"));
     } else if (problem.kind() == "duplicate_id") {
-      v.Add("data", absl::StrCat(count, one ? " id that occurs" : " ids that occur",
-                                 " more than once (", SomeNames(problem),
-                                 "): which row or image is meant?"));
+      v.Add("data",
+            absl::StrCat(count, one ? " id that occurs" : " ids that occur", " more than once (",
+                         SomeNames(problem), "): which row or image is meant?"));
     } else if (problem.kind() == "empty_class") {
       v.Add("data", absl::StrCat("empty class: ", SomeNames(problem), " without a single sample"));
     }
@@ -132,16 +132,16 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
     v.Add("data.splits.validation", "is empty; the metric that selects the best epoch needs it");
   }
   if (estimate.train_samples() < plan.batch_size) {
-    v.Add("train.batch_size",
-          absl::StrCat("must be at most ", Violations::Grouped(estimate.train_samples()),
-                       ", the size of the train split, not ", Violations::Grouped(plan.batch_size)));
+    v.Add(
+        "train.batch_size",
+        absl::StrCat("must be at most ", Violations::Grouped(estimate.train_samples()),
+                     ", the size of the train split, not ", Violations::Grouped(plan.batch_size)));
   }
   RETURN_IF_ERROR(v.MergedWith(of_data));
   const int classes = manifest.classes_size();
-  const Shapes shapes =
-      ModelShapes(plan.model, classes, manifest.columns_size(), plan.view.size);
-  const int64_t inputs = plan.view.size > 0 ? int64_t{3} * plan.view.size * plan.view.size
-                                            : manifest.columns_size();
+  const Shapes shapes = ModelShapes(plan.model, classes, manifest.columns_size(), plan.view.size);
+  const int64_t inputs =
+      plan.view.size > 0 ? int64_t{3} * plan.view.size * plan.view.size : manifest.columns_size();
   estimate.set_parameters(shapes.parameters);
   estimate.set_memory_bytes(MemoryBytes(plan, shapes, inputs));
   estimate.set_steps_per_epoch(estimate.train_samples() / plan.batch_size);
@@ -151,9 +151,9 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
 
 std::string DataWarning(const v1::DatasetManifest& manifest) {
   if (manifest.classes_size() < 2) return "";
-  const auto smallest = std::min_element(
-      manifest.classes().begin(), manifest.classes().end(),
-      [](const auto& a, const auto& b) { return a.count() < b.count(); });
+  const auto smallest =
+      std::min_element(manifest.classes().begin(), manifest.classes().end(),
+                       [](const auto& a, const auto& b) { return a.count() < b.count(); });
   // Less than a third of an even share: accuracy then hides what happens to that class.
   if (smallest->count() * 3 * manifest.classes_size() >= manifest.count()) return "";
   return absl::StrCat(Violations::Grouped(smallest->count()), " ", Quotable(smallest->name()),

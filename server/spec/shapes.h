@@ -11,8 +11,8 @@ struct Shapes {
   int64_t activations = 0;  // Numbers kept for the backward pass, of one sample.
 };
 
-// Of `model` with `classes` outputs on `inputs` features (tables) or, where `size` > 0, on 3-channel
-// images of `size`.
+// Of `model` with `classes` outputs on `inputs` features (tables) or, where `size` > 0, on
+// 3-channel images of `size`.
 Shapes ModelShapes(const ModelPlan& model, int classes, int inputs, int size);
 
 }  // namespace skytrain::spec

@@ -137,8 +137,7 @@ SplitPlan PlanSplits(const v1::Splits& splits, absl::Span<const OwnSplit> own,
     Subtract(plan.validation_drawn, plan.train_counts);
   }
   if (splits.train().source_case() == v1::Split::kFraction) {
-    plan.train_drawn =
-        Clamp(StratifiedCounts(whole, splits.train().fraction()), plan.train_counts);
+    plan.train_drawn = Clamp(StratifiedCounts(whole, splits.train().fraction()), plan.train_counts);
     plan.train_seed = splits.train().seed();
     plan.train_counts = plan.train_drawn;
   }

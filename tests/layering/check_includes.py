@@ -17,7 +17,7 @@ ALLOWED = {
     "common/grpc": set(),
     "client": {"common/grpc"},
     "server/spec": set(),
-    "server/data": set(),
+    "server/data": {"server/spec"},
     "server/store": set(),
     "server/scheduling": set(),
     "server/events": {"server/store"},
@@ -32,7 +32,7 @@ ALLOWED = {
                    "server/auth", "server/auth/grpc", "common/grpc"},
     "server/training": {"server/data", "server/spec"},
     "server/worker": {"server/training", "server/data", "server/spec"},
-    "server/probe": {"server/data"},
+    "server/probe": {"server/data", "server/spec"},
     "server/shepherd": set(),
 }
 

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/data/fd.h"
+#include "skytrain/v1/dataset.pb.h"
+
+namespace skytrain::data {
+
+// What the cache knows of a set besides its pixels.
+struct CacheIndex {
+  v1::DatasetManifest manifest;  // Problems of decoding among them.
+  std::vector<std::string> classes;
+  std::vector<std::string> splits;     // The set's own.
+  std::vector<std::string> ids;        // One a sample.
+  std::vector<int32_t> labels;         // Into classes.
+  std::vector<int32_t> sample_splits;  // Into splits; -1: none.
+};
+
+// A cache file (format: README.md), mapped read-only. Immutable, so thread-safe.
+class CacheFile {
+ public:
+  // Checks sizes and every CRC. NOT_FOUND when there is no file, DATA_LOSS when it is damaged.
+  static absl::StatusOr<std::unique_ptr<CacheFile>> Open(const std::string& path);
+  ~CacheFile();
+
+  absl::Span<const uint8_t> pixels() const;  // uint8 [count, side, side, 3]
+  int side() const { return side_; }
+  CacheIndex& index() { return index_; }
+
+ private:
+  CacheFile() = default;
+  absl::Status Map(const std::string& path);
+
+  void* map_ = nullptr;
+  size_t map_bytes_ = 0;
+  size_t pixel_bytes_ = 0;
+  int side_ = 0;
+  CacheIndex index_;
+};
+
+// Writes a cache file beside its final name and renames it when it is whole and synced. PutImage
+// may be called from many threads, everything else from one. Removed again unless Commit succeeded.
+class CacheWriter {
+ public:
+  // Reserves room for `capacity` images of `side`. RESOURCE_EXHAUSTED (DISK_FULL).
+  static absl::StatusOr<std::unique_ptr<CacheWriter>> Create(const std::string& path,
+                                                             int64_t capacity, int side);
+  ~CacheWriter();
+
+  // `pixels`: uint8 [side, side, 3].
+  absl::Status PutImage(int64_t slot, const uint8_t* pixels);
+  // Keeps the images of `slots` (ascending), in that order, and finishes the file.
+  absl::Status Commit(const std::vector<int64_t>& slots, const CacheIndex& index);
+
+ private:
+  CacheWriter(std::string path, int side);
+  absl::Status Compact(const std::vector<int64_t>& slots);
+  absl::StatusOr<std::vector<uint32_t>> ChunkCrcs(int64_t pixel_bytes);
+
+  std::string path_, temporary_;
+  int side_;
+  int64_t image_bytes_;
+  Fd fd_;
+  bool committed_ = false;
+};
+
+// Held by whoever builds one cache file, so that of several jobs only one decodes.
+// Waits; CANCELLED when `stop` says so.
+absl::StatusOr<Fd> LockCache(const std::string& path, const std::function<bool()>& stop);
+
+}  // namespace skytrain::data

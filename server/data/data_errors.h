@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace skytrain::data {
+
+// Every error of this folder that a client can see.
+
+absl::Status DataInvalid(absl::string_view message);  // INVALID_ARGUMENT (DATA_INVALID).
+// NOT_FOUND (DATA_NOT_FOUND), with the nearest name that does exist.
+absl::Status DataNotFound(const std::string& path);
+// PERMISSION_DENIED (OUTSIDE_DATA_ROOTS).
+absl::Status OutsideDataRoots(const std::string& path, const std::string& resolved,
+                              const std::vector<std::string>& roots);
+// Of the last system call (errno) on `path`: RESOURCE_EXHAUSTED (DISK_FULL), NOT_FOUND
+// (DATA_NOT_FOUND), PERMISSION_DENIED (DATA_UNREADABLE), else INTERNAL.
+absl::Status SystemError(absl::string_view doing, const std::string& path, int error);
+
+absl::Status Stopped();  // CANCELLED.
+
+// Text from a file, fit for an error message: control characters escaped, cut after 200 bytes.
+std::string Quotable(absl::string_view text);
+// "a, b, c and 4 more", at most `shown` of them by name.
+std::string SomeOf(const std::vector<std::string>& names, int64_t count, size_t shown = 5);
+std::string Grouped(int64_t n);  // "1,234,567".
+
+bool IsValidUtf8(absl::string_view text);
+
+}  // namespace skytrain::data

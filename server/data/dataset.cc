@@ -1,0 +1,192 @@
+#include "server/data/dataset.h"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/digest/digest.h"
+#include "common/mutex.h"
+#include "common/status_macros.h"
+#include "server/data/cache.h"
+#include "server/data/data_errors.h"
+#include "server/data/decode.h"
+#include "server/data/image.h"
+#include "server/data/sources.h"
+#include "server/data/splits.h"
+#include "server/data/table.h"
+
+namespace skytrain::data {
+namespace {
+
+// Fills in what tables and images have in common.
+class OpenedSet : public Dataset {
+ public:
+  absl::Status UseImages(std::unique_ptr<CacheFile> cache, const OpenOptions& options) {
+    cache_ = std::move(cache);
+    pixels_ = cache_->pixels();
+    height_ = width_ = cache_->side();
+    CacheIndex& index = cache_->index();
+    manifest_ = std::move(index.manifest);
+    ids_ = std::move(index.ids);
+    labels_ = std::move(index.labels);
+    classes_ = std::move(index.classes);
+    for (const auto& problem : manifest_.problems()) {
+      if (problem.kind() == "duplicate_id" || problem.kind() == "empty_class") continue;
+      skipped_ += problem.count();
+      skipped_names_.insert(skipped_names_.end(), problem.names().begin(), problem.names().end());
+    }
+    return Divide(index.splits, index.sample_splits, options);
+  }
+
+  absl::Status UseTable(FeatureTable table, const Sources& sources, const OpenOptions& options) {
+    manifest_ = ManifestOf(table, sources);
+    table_ = std::move(table.features);
+    features_ = table_;
+    columns_ = static_cast<int>(table.columns.size());
+    ids_ = std::move(table.ids);
+    labels_ = std::move(table.labels);
+    classes_ = std::move(table.classes);
+    return Divide({}, std::vector<int32_t>(labels_.size(), -1), options);
+  }
+
+  static v1::DatasetManifest ManifestOf(const FeatureTable& table, const Sources& sources) {
+    v1::DatasetManifest manifest;
+    manifest.set_path(sources.table);
+    manifest.set_format(v1::DatasetManifest::FORMAT_TABLE);
+    manifest.set_fingerprint(sources.fingerprint);
+    manifest.set_count(static_cast<int64_t>(table.labels.size()));
+    for (const std::string& name : table.classes) manifest.add_classes()->set_name(name);
+    for (const int32_t label : table.labels) {
+      auto* c = manifest.mutable_classes(label);
+      c->set_count(c->count() + 1);
+    }
+    manifest.mutable_columns()->Assign(table.columns.begin(), table.columns.end());
+    manifest.set_target(table.target);
+    return manifest;
+  }
+
+ private:
+  absl::Status Divide(const std::vector<std::string>& own_names,
+                      const std::vector<int32_t>& own_splits, const OpenOptions& options) {
+    if (options.classes.empty()) {
+      ASSIGN_OR_RETURN(SplitSets sets, ApplySplits(options.data.splits(), own_names, own_splits,
+                                                   labels_, classes_));
+      train_ = std::move(sets.train);
+      validation_ = std::move(sets.validation);
+      test_ = std::move(sets.test);
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(test_, EvaluationSamples(options.evaluation_split, own_names, own_splits));
+    if (test_.empty()) return DataInvalid("the split to evaluate on holds no samples");
+    return MapClasses(options.classes);
+  }
+
+  // From the set's own classes to the model's.
+  absl::Status MapClasses(const std::vector<std::string>& to) {
+    std::map<std::string, int32_t> numbers;
+    for (size_t c = 0; c < to.size(); ++c) numbers[to[c]] = static_cast<int32_t>(c);
+    std::vector<int32_t> map;
+    std::vector<std::string> unknown;
+    for (const std::string& name : classes_) {
+      const auto found = numbers.find(name);
+      map.push_back(found == numbers.end() ? -1 : found->second);
+    }
+    std::vector<bool> used(classes_.size());
+    for (const int64_t i : test_) used[labels_[i]] = true;
+    for (size_t c = 0; c < classes_.size(); ++c) {
+      if (used[c] && map[c] < 0) unknown.push_back(classes_[c]);
+    }
+    if (!unknown.empty()) {
+      return DataInvalid(
+          absl::StrCat(Quotable(manifest_.path()), " has classes that the model does not know: ",
+                       SomeOf(unknown, static_cast<int64_t>(unknown.size())), "; it knows ",
+                       SomeOf(to, static_cast<int64_t>(to.size()), 20)));
+    }
+    // Samples outside the split may be of classes that the model does not know; nobody looks at
+    // them.
+    for (int32_t& label : labels_) label = std::max(map[label], 0);
+    classes_ = to;
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<CacheFile> cache_;
+  std::vector<float> table_;
+};
+
+// Everything that the decoded pixels and their index depend on.
+std::string CachePath(const OpenOptions& options, const Sources& sources, const View& view) {
+  constexpr int kDecoderVersion = 1;  // Raise it when the same input gives other pixels or labels.
+  const std::string& target = options.target;
+  const std::string key =
+      absl::StrCat(kDecoderVersion, "\n", sources.fingerprint, "\n",
+                   options.data.files().SerializeAsString(), "\n", target.size(), ":", target, "\n",
+                   absl::StrCat(view.center_crop), "\n", CanvasSize(view));
+  return absl::StrCat(options.cache_dir, "/", Sha256Hex(key).substr(0, 32), ".images");
+}
+
+absl::Status MissingCache(const absl::Status& status) {
+  // A damaged file is as good as none: it is built again.
+  return absl::IsNotFound(status) || absl::IsDataLoss(status) ? absl::OkStatus() : status;
+}
+
+absl::StatusOr<std::unique_ptr<CacheFile>> OpenOrBuildCache(const OpenOptions& options,
+                                                            const Sources& sources,
+                                                            const View& view) {
+  std::error_code error;
+  std::filesystem::create_directories(options.cache_dir, error);
+  if (error) return SystemError("create folder", options.cache_dir, error.value());
+  const std::string path = CachePath(options, sources, view);
+  auto opened = CacheFile::Open(path);
+  if (opened.ok()) return opened;
+  RETURN_IF_ERROR(MissingCache(opened.status()));
+  ASSIGN_OR_RETURN(const Fd lock, LockCache(path, options.stop));
+  opened = CacheFile::Open(path);  // Another job may have built it while this one waited.
+  if (opened.ok()) return opened;
+  RETURN_IF_ERROR(MissingCache(opened.status()));
+  ASSIGN_OR_RETURN(const SampleIndex index,
+                   OpenIndex(options.data, options.target, sources, options.data_roots));
+  // What no decoding can mend is said before it.
+  RETURN_IF_ERROR(CheckPolicies(options.data, MakeManifest(index, sources, HeadersUnread(index)),
+                                !options.classes.empty()));
+  RETURN_IF_ERROR(DecodeIntoCache(index, sources, view, path,
+                                  {options.threads, options.progress, options.stop}));
+  return CacheFile::Open(path);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options) {
+  ASSIGN_OR_RETURN(const Sources sources, ResolveSources(options.data, options.data_roots));
+  auto set = std::make_unique<OpenedSet>();
+  if (sources.is_table()) {
+    ASSIGN_OR_RETURN(FeatureTable table, LoadFeatureTable(sources.table, options.target));
+    RETURN_IF_ERROR(set->UseTable(std::move(table), sources, options));
+    return set;
+  }
+  const View view = ViewOf(options.data.image());
+  if (view.size < 1 || view.size > 4096 || !(view.center_crop > 0 && view.center_crop <= 1)) {
+    return DataInvalid("data.image: size and center_crop are needed to read images");
+  }
+  ASSIGN_OR_RETURN(auto cache, OpenOrBuildCache(options, sources, view));
+  RETURN_IF_ERROR(CheckPolicies(options.data, cache->index().manifest, !options.classes.empty()));
+  RETURN_IF_ERROR(set->UseImages(std::move(cache), options));
+  return set;
+}
+
+absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::Data& data, const std::string& target,
+                                                   const std::vector<std::string>& data_roots) {
+  ASSIGN_OR_RETURN(const Sources sources, ResolveSources(data, data_roots));
+  if (sources.is_table()) {
+    ASSIGN_OR_RETURN(const FeatureTable table, LoadFeatureTable(sources.table, target));
+    return OpenedSet::ManifestOf(table, sources);
+  }
+  ASSIGN_OR_RETURN(const SampleIndex index, OpenIndex(data, target, sources, data_roots));
+  ASSIGN_OR_RETURN(const std::vector<ImageReport> reports, ReadHeaders(index));
+  return MakeManifest(index, sources, reports);
+}
+
+}  // namespace skytrain::data

@@ -1,0 +1,185 @@
+#include <map>
+#include <optional>
+#include <set>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "server/data/csv.h"
+#include "server/data/data_errors.h"
+#include "server/data/sample_index.h"
+
+namespace skytrain::data {
+namespace {
+
+constexpr size_t kMostClasses = 32768;
+constexpr size_t kMostSplits = 64;
+
+struct Columns {
+  size_t id = 0, target = 0;
+  std::optional<size_t> split;
+};
+
+absl::StatusOr<Columns> FindColumns(const CsvTable& table, const v1::Files& files,
+                                    const std::string& target) {
+  Columns columns;
+  ASSIGN_OR_RETURN(columns.id, table.Column(files.id(), "data.files.id"));
+  if (!files.split().empty()) {
+    ASSIGN_OR_RETURN(columns.split, table.Column(files.split(), "data.files.split"));
+  }
+  if (!target.empty()) {
+    ASSIGN_OR_RETURN(columns.target, table.Column(target, "task.classification.target"));
+    if (columns.target == columns.id) {
+      return DataInvalid("task.classification.target: names the id column");
+    }
+    return columns;
+  }
+  std::vector<std::string> others;
+  for (size_t c = 0; c < table.header.size(); ++c) {
+    if (c == columns.id || c == columns.split) continue;
+    others.push_back(table.header[c]);
+    columns.target = c;
+  }
+  if (others.size() == 1) return columns;
+  return DataInvalid(absl::StrCat("task.classification.target: say which column of ",
+                                  Quotable(table.path), " holds the class",
+                                  others.empty() ? "; it has none besides ids and splits" : ": ",
+                                  SomeOf(others, static_cast<int64_t>(others.size()), 20)));
+}
+
+struct ImageRef {
+  size_t container, entry;
+  bool labelled = false;
+};
+
+class TableJoiner {
+ public:
+  TableJoiner(SampleIndex& index, const CsvTable& table, const Columns& columns)
+      : index_(index), table_(table), columns_(columns) {}
+
+  absl::Status Run() {
+    CollectImages();
+    RETURN_IF_ERROR(CollectNames());
+    // The order of the table decides nothing: ids do, as text.
+    std::map<std::string, size_t> rows;
+    for (size_t r = 0; r < table_.rows.size(); ++r) {
+      const std::string& id = table_.rows[r][columns_.id];
+      if (id.empty()) return DataInvalid(absl::StrCat(table_.Where(r, columns_.id), " is empty"));
+      if (!rows.emplace(id, r).second) {
+        AddProblem(index_.problems, "duplicate_id",
+                   absl::StrCat(id, " (line ", table_.lines[r], ")"));
+      }
+    }
+    for (const auto& [id, row] : rows) Join(id, row);
+    std::set<std::string> unlabelled;
+    for (const auto& [id, image] : images_) {
+      if (!image.labelled) {
+        unlabelled.insert(index_.containers[image.container]->entries()[image.entry].path);
+      }
+    }
+    for (const std::string& path : unlabelled) {
+      AddProblem(index_.problems, "image_without_label", path);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  void CollectImages() {
+    for (size_t c = 0; c < index_.containers.size(); ++c) {
+      const auto& entries = index_.containers[c]->entries();
+      for (size_t e = 0; e < entries.size(); ++e) {
+        ++index_.images;
+        const std::string id = StemOf(entries[e].path);
+        if (!images_.emplace(id, ImageRef{c, e}).second) {
+          AddProblem(index_.problems, "duplicate_id", entries[e].path);
+        }
+      }
+    }
+  }
+
+  absl::Status CollectNames() {
+    std::set<std::string> classes, splits;
+    for (size_t r = 0; r < table_.rows.size(); ++r) {
+      const std::string& name = table_.rows[r][columns_.target];
+      if (name.empty()) {
+        return DataInvalid(absl::StrCat(table_.Where(r, columns_.target), " is empty"));
+      }
+      classes.insert(name);
+      if (columns_.split) splits.insert(table_.rows[r][*columns_.split]);
+      if (classes.size() > kMostClasses || splits.size() > kMostSplits) {
+        const bool too_many_classes = classes.size() > kMostClasses;
+        return DataInvalid(absl::StrCat(
+            "column \"",
+            Quotable(table_.header[too_many_classes ? columns_.target : *columns_.split]), "\" of ",
+            Quotable(table_.path), " holds more than ",
+            Grouped(too_many_classes ? kMostClasses : kMostSplits),
+            " different values: ", too_many_classes ? "not classes" : "not splits"));
+      }
+    }
+    splits.erase("");
+    index_.classes.assign(classes.begin(), classes.end());
+    SortClasses(index_.classes);
+    index_.splits.assign(splits.begin(), splits.end());
+    for (size_t c = 0; c < index_.classes.size(); ++c) class_numbers_[index_.classes[c]] = c;
+    for (size_t s = 0; s < index_.splits.size(); ++s) split_numbers_[index_.splits[s]] = s;
+    return absl::OkStatus();
+  }
+
+  void Join(const std::string& id, size_t row) {
+    const auto found = images_.find(id);
+    if (found == images_.end()) {
+      AddProblem(index_.problems, "label_without_image", id);
+      return;
+    }
+    ImageRef& image = found->second;
+    image.labelled = true;
+    const Entry& entry = index_.containers[image.container]->entries()[image.entry];
+    if (!entry.problem.empty()) {
+      AddProblem(index_.problems, "corrupt", absl::StrCat(entry.path, " (", entry.problem, ")"));
+      return;
+    }
+    int32_t split = -1;
+    if (columns_.split && !table_.rows[row][*columns_.split].empty()) {
+      split = split_numbers_[table_.rows[row][*columns_.split]];
+    }
+    index_.samples.push_back({image.container, image.entry, id,
+                              class_numbers_[table_.rows[row][columns_.target]], split});
+  }
+
+  SampleIndex& index_;
+  const CsvTable& table_;
+  const Columns& columns_;
+  absl::flat_hash_map<std::string, ImageRef> images_;
+  absl::flat_hash_map<std::string, int32_t> class_numbers_, split_numbers_;
+};
+
+}  // namespace
+
+absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Container>> containers,
+                                                 const std::string& table_path,
+                                                 const v1::Files& files,
+                                                 const std::string& target) {
+  ASSIGN_OR_RETURN(const CsvTable table, ReadCsv(table_path));
+  ASSIGN_OR_RETURN(const Columns columns, FindColumns(table, files, target));
+  SampleIndex index;
+  index.format = v1::DatasetManifest::FORMAT_IMAGES_WITH_TABLE;
+  index.path = table_path;
+  index.target = table.header[columns.target];
+  index.rows = static_cast<int64_t>(table.rows.size());
+  index.containers = std::move(containers);
+  RETURN_IF_ERROR(TableJoiner(index, table, columns).Run());
+  if (index.samples.empty()) {
+    std::string image_ids, row_id = table.rows[0][columns.id];
+    for (const auto& container : index.containers) {
+      if (!container->entries().empty()) image_ids = StemOf(container->entries()[0].path);
+    }
+    return DataInvalid(absl::StrCat(
+        "no image matches a row: ids in ", Quotable(table_path), " look like \"", Quotable(row_id),
+        "\", ",
+        image_ids.empty() ? "and there are no images"
+                          : absl::StrCat("names of images like \"", Quotable(image_ids), "\"")));
+  }
+  return index;
+}
+
+}  // namespace skytrain::data

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/data/container.h"
+#include "skytrain/v1/dataset.pb.h"
+#include "skytrain/v1/experiment.pb.h"
+
+namespace skytrain::data {
+
+// Which images a data set has and what they are called, before any is decoded.
+struct Sample {
+  size_t container = 0, entry = 0;  // Where its bytes are.
+  std::string id;
+  int32_t label = 0;   // Index into SampleIndex::classes.
+  int32_t split = -1;  // Index into SampleIndex::splits; -1: in none.
+};
+
+struct SampleIndex {
+  v1::DatasetManifest::Format format = v1::DatasetManifest::FORMAT_UNSPECIFIED;
+  std::string path;
+  std::vector<std::unique_ptr<Container>> containers;
+  std::vector<Sample> samples;       // In a fixed order, whatever the order in the archive.
+  std::vector<std::string> classes;  // Sorted by name, numbers by value.
+  std::vector<std::string> splits;   // The set's own, sorted by name.
+  std::vector<v1::DatasetManifest::Problem> problems;
+  std::string target;            // The table's column with the class.
+  int64_t images = 0, rows = 0;  // Found in all, for messages.
+
+  const Entry& entry_of(const Sample& sample) const {
+    return containers[sample.container]->entries()[sample.entry];
+  }
+};
+
+// An image folder or archive: [root/][split/]class/…/file. Splits are known by name (train, val,
+// valid, validation, test, in any case).
+absl::StatusOr<SampleIndex> IndexImageFolder(std::unique_ptr<Container> container);
+
+// Images joined with a table by id.
+absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Container>> containers,
+                                                 const std::string& table_path,
+                                                 const v1::Files& files, const std::string& target);
+
+// Adds `name` to the problem `kind`: counted always, named for the first twenty.
+void AddProblem(std::vector<v1::DatasetManifest::Problem>& problems, const std::string& kind,
+                const std::string& name);
+
+// Sorts distinct class names: by value when all are numbers, else by name.
+void SortClasses(std::vector<std::string>& classes);
+
+}  // namespace skytrain::data

@@ -1,0 +1,159 @@
+#include "server/data/sources.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/status_macros.h"
+#include "server/data/data_errors.h"
+#include "server/data/paths.h"
+
+namespace skytrain::data {
+namespace {
+
+using Problem = v1::DatasetManifest::Problem;
+
+std::string Describe(const Problem& problem) {
+  const bool one = problem.count() == 1;
+  std::string what;
+  if (problem.kind() == "corrupt") {
+    what = one ? "image that cannot be decoded" : "images that cannot be decoded";
+  } else if (problem.kind() == "image_without_label") {
+    what = one ? "image without a label" : "images without a label";
+  } else if (problem.kind() == "label_without_image") {
+    what = one ? "label without an image" : "labels without an image";
+  } else if (problem.kind() == "duplicate_id") {
+    what = one ? "id that occurs more than once" : "ids that occur more than once";
+  } else {
+    what = one ? "empty class" : "empty classes";
+  }
+  return absl::StrCat(Grouped(problem.count()), " ", what, " (",
+                      SomeOf({problem.names().begin(), problem.names().end()}, problem.count()),
+                      ")");
+}
+
+// The setting that allows the problem; empty: none does.
+std::string Setting(const Problem& problem) {
+  if (problem.kind() == "corrupt") return "data.corrupt: skip";
+  if (problem.kind() == "image_without_label" || problem.kind() == "label_without_image") {
+    return "data.unmatched: skip";
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::StatusOr<Sources> ResolveSources(const v1::Data& data,
+                                       const std::vector<std::string>& roots) {
+  Sources sources;
+  std::vector<std::string> all;
+  switch (data.source_case()) {
+    case v1::Data::kDataset: {
+      ASSIGN_OR_RETURN(std::string path, ResolvePath(data.dataset(), roots));
+      ASSIGN_OR_RETURN(const FileKind kind, KindOf(path));
+      all.push_back(path);
+      if (kind == FileKind::kText) {
+        sources.table = std::move(path);
+      } else {
+        sources.images.push_back(std::move(path));
+      }
+      break;
+    }
+    case v1::Data::kFiles: {
+      if (data.files().images().empty()) return DataInvalid("data.files.images: required");
+      for (const std::string& path : data.files().images()) {
+        ASSIGN_OR_RETURN(std::string resolved, ResolvePath(path, roots));
+        sources.images.push_back(resolved);
+        all.push_back(std::move(resolved));
+      }
+      ASSIGN_OR_RETURN(sources.table, ResolvePath(data.files().table(), roots));
+      all.push_back(sources.table);
+      break;
+    }
+    case v1::Data::SOURCE_NOT_SET:
+      return DataInvalid("data: needs one of dataset, files");
+  }
+  ASSIGN_OR_RETURN(sources.fingerprint, FingerprintOf(all, roots));
+  return sources;
+}
+
+absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& target,
+                                      const Sources& sources,
+                                      const std::vector<std::string>& roots) {
+  std::vector<std::unique_ptr<Container>> containers;
+  for (const std::string& path : sources.images) {
+    ASSIGN_OR_RETURN(auto container, OpenContainer(path, roots));
+    containers.push_back(std::move(container));
+  }
+  if (data.source_case() == v1::Data::kFiles) {
+    return IndexImagesWithTable(std::move(containers), sources.table, data.files(), target);
+  }
+  return IndexImageFolder(std::move(containers[0]));
+}
+
+v1::DatasetManifest MakeManifest(const SampleIndex& index, const Sources& sources,
+                                 const std::vector<ImageReport>& reports) {
+  v1::DatasetManifest manifest;
+  manifest.set_path(index.path);
+  manifest.set_format(index.format);
+  manifest.set_fingerprint(sources.fingerprint);
+  manifest.set_target(index.target);
+  for (const std::string& name : index.classes) manifest.add_classes()->set_name(name);
+  for (const std::string& name : index.splits) {
+    auto* split = manifest.add_splits();
+    split->set_name(name);
+    for (size_t c = 0; c < index.classes.size(); ++c) split->add_class_counts(0);
+  }
+  std::vector<Problem> problems = index.problems;
+  for (size_t i = 0; i < reports.size(); ++i) {
+    const Sample& sample = index.samples[i];
+    const ImageReport& report = reports[i];
+    if (!report.problem.empty()) {
+      AddProblem(problems, "corrupt",
+                 absl::StrCat(index.entry_of(sample).path, ": ", report.problem));
+      continue;
+    }
+    const bool first = manifest.count() == 0;
+    manifest.set_count(manifest.count() + 1);
+    auto* of_class = manifest.mutable_classes(sample.label);
+    of_class->set_count(of_class->count() + 1);
+    if (sample.split >= 0) {
+      auto* split = manifest.mutable_splits(sample.split);
+      split->set_count(split->count() + 1);
+      split->set_class_counts(sample.label, split->class_counts(sample.label) + 1);
+    }
+    manifest.set_min_width(first ? report.width : std::min(manifest.min_width(), report.width));
+    manifest.set_min_height(first ? report.height : std::min(manifest.min_height(), report.height));
+    manifest.set_max_width(std::max(manifest.max_width(), report.width));
+    manifest.set_max_height(std::max(manifest.max_height(), report.height));
+  }
+  for (const auto& c : manifest.classes()) {
+    const bool known = std::any_of(problems.begin(), problems.end(), [&](const Problem& p) {
+      return p.kind() == "empty_class" &&
+             std::find(p.names().begin(), p.names().end(), c.name()) != p.names().end();
+    });
+    if (c.count() == 0 && !known) AddProblem(problems, "empty_class", c.name());
+  }
+  for (Problem& problem : problems) *manifest.add_problems() = std::move(problem);
+  return manifest;
+}
+
+absl::Status CheckPolicies(const v1::Data& data, const v1::DatasetManifest& manifest,
+                           bool evaluation) {
+  std::vector<std::string> lines;
+  for (const Problem& problem : manifest.problems()) {
+    const std::string setting = Setting(problem);
+    const bool allowed =
+        (problem.kind() == "corrupt" && data.corrupt() == v1::Data::POLICY_SKIP) ||
+        (setting == "data.unmatched: skip" && data.unmatched() == v1::Data::POLICY_SKIP) ||
+        (problem.kind() == "empty_class" && evaluation);
+    if (allowed) continue;
+    lines.push_back(absl::StrCat(Describe(problem),
+                                 setting.empty() ? "" : absl::StrCat(". Allow it with ", setting)));
+  }
+  if (lines.empty()) return absl::OkStatus();
+  return DataInvalid(absl::StrCat(Quotable(manifest.path()), ": ", absl::StrJoin(lines, "\n")));
+}
+
+}  // namespace skytrain::data

@@ -1,0 +1,123 @@
+#include "server/data/splits.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/errors.h"
+#include "common/status_macros.h"
+#include "server/data/data_errors.h"
+#include "server/data/random.h"
+#include "server/spec/split_plan.h"
+
+namespace skytrain::data {
+namespace {
+
+// Takes counts[c] samples of each class out of `pool` (by class), chosen by `seed`.
+std::vector<int64_t> DrawFrom(std::vector<std::vector<int64_t>>& pool,
+                              const std::vector<int64_t>& counts, uint64_t seed) {
+  std::vector<int64_t> drawn;
+  for (size_t c = 0; c < counts.size(); ++c) {
+    std::vector<int64_t>& members = pool[c];
+    const std::vector<int64_t> order =
+        Permutation(seed, Purpose::kSplit, c, static_cast<int64_t>(members.size()));
+    std::vector<bool> taken(members.size());
+    for (int64_t k = 0; k < counts[c]; ++k) taken[order[k]] = true;
+    std::vector<int64_t> left;
+    for (size_t i = 0; i < members.size(); ++i) (taken[i] ? drawn : left).push_back(members[i]);
+    members = std::move(left);
+  }
+  std::sort(drawn.begin(), drawn.end());
+  return drawn;
+}
+
+std::vector<int64_t> SamplesOf(absl::Span<const int32_t> own_splits, int32_t split) {
+  std::vector<int64_t> samples;
+  for (size_t i = 0; i < own_splits.size(); ++i) {
+    if (own_splits[i] == split) samples.push_back(static_cast<int64_t>(i));
+  }
+  return samples;
+}
+
+}  // namespace
+
+absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
+                                      const std::vector<std::string>& own_names,
+                                      absl::Span<const int32_t> own_splits,
+                                      absl::Span<const int32_t> labels,
+                                      const std::vector<std::string>& classes) {
+  // The last one stands for samples in no split.
+  std::vector<spec::OwnSplit> own;
+  for (const std::string& name : own_names) {
+    own.push_back({name, std::vector<int64_t>(classes.size())});
+  }
+  own.push_back({"", std::vector<int64_t>(classes.size())});
+  auto own_of = [&](size_t i) { return own_splits[i] < 0 ? own_names.size() : own_splits[i]; };
+  for (size_t i = 0; i < labels.size(); ++i) ++own[own_of(i)].class_counts[labels[i]];
+
+  spec::Violations violations;
+  const spec::SplitPlan plan = spec::PlanSplits(splits, own, violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  std::vector<std::vector<int64_t>> pool(classes.size());
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (std::find(plan.pool.begin(), plan.pool.end(), static_cast<int>(own_of(i))) !=
+        plan.pool.end()) {
+      pool[labels[i]].push_back(static_cast<int64_t>(i));
+    }
+  }
+  SplitSets sets;
+  if (plan.test >= 0) sets.test = SamplesOf(own_splits, plan.test);
+  if (plan.validation >= 0) sets.validation = SamplesOf(own_splits, plan.validation);
+  if (!plan.test_drawn.empty()) sets.test = DrawFrom(pool, plan.test_drawn, plan.test_seed);
+  if (!plan.validation_drawn.empty()) {
+    sets.validation = DrawFrom(pool, plan.validation_drawn, plan.validation_seed);
+  }
+  if (!plan.train_drawn.empty()) {
+    sets.train = DrawFrom(pool, plan.train_drawn, plan.train_seed);
+  } else {
+    for (const auto& members : pool) {
+      sets.train.insert(sets.train.end(), members.begin(), members.end());
+    }
+    std::sort(sets.train.begin(), sets.train.end());
+  }
+  std::vector<std::string> empty;
+  for (size_t c = 0; c < classes.size(); ++c) {
+    if (plan.train_counts[c] == 0) empty.push_back(classes[c]);
+  }
+  if (!empty.empty()) {
+    return DataInvalid(
+        absl::StrCat("empty class: ", SomeOf(empty, static_cast<int64_t>(empty.size())),
+                     " without a sample in the train split"));
+  }
+  return sets;
+}
+
+absl::StatusOr<std::vector<int64_t>> EvaluationSamples(const std::string& split,
+                                                       const std::vector<std::string>& own_names,
+                                                       absl::Span<const int32_t> own_splits) {
+  const std::vector<std::string> wanted =
+      split.empty() ? std::vector<std::string>{"test", "val"} : std::vector<std::string>{split};
+  for (const std::string& name : wanted) {
+    for (size_t s = 0; s < own_names.size(); ++s) {
+      if (absl::EqualsIgnoreCase(own_names[s], name)) {
+        return SamplesOf(own_splits, static_cast<int32_t>(s));
+      }
+    }
+  }
+  if (!split.empty()) {
+    const std::string nearest = NearestName(split, own_names);
+    return DataInvalid(absl::StrCat(
+        "split: the data set has no split \"", Quotable(split), "\"",
+        own_names.empty()
+            ? "; it brings no splits along"
+            : absl::StrCat("; it has ",
+                           SomeOf(own_names, static_cast<int64_t>(own_names.size()), 20)),
+        nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
+  }
+  std::vector<int64_t> all(own_splits.size());
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
+  return all;
+}
+
+}  // namespace skytrain::data

@@ -1,0 +1,110 @@
+// skytrain-probe: looks into a data set in a process of its own, so that untrusted files stay out
+// of the daemon.
+//
+//   skytrain-probe --request FILE --out FILE [--root DIR]...   for the daemon
+//   skytrain-probe PATH                                        for people
+//
+// FILEs are serialized messages: v1.InspectDatasetRequest in; out comes v1.DatasetManifest (exit 0)
+// or google.rpc.Status (exit 1). Exit 2: wrong usage, or no answer could be written.
+#include <sys/resource.h>
+
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "server/data/dataset.h"
+#include "server/probe/answer.h"
+#include "skytrain/v1/dataset_service.pb.h"
+
+namespace skytrain {
+namespace {
+
+constexpr rlim_t kMemoryBytes = rlim_t{8} << 30;
+constexpr rlim_t kCpuSeconds = 600;
+
+struct Arguments {
+  std::string request, out, path;
+  std::vector<std::string> roots;
+};
+
+bool Parse(const std::vector<std::string>& words, Arguments& arguments) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    const bool has_value = i + 1 < words.size();
+    if (words[i] == "--request" && has_value) {
+      arguments.request = words[++i];
+    } else if (words[i] == "--out" && has_value) {
+      arguments.out = words[++i];
+    } else if (words[i] == "--root" && has_value) {
+      arguments.roots.push_back(words[++i]);
+    } else if (words[i].rfind("--", 0) != 0 && arguments.path.empty()) {
+      arguments.path = words[i];
+    } else {
+      return false;
+    }
+  }
+  const bool for_daemon = !arguments.request.empty() && !arguments.out.empty();
+  return for_daemon ? arguments.path.empty()
+                    : !arguments.path.empty() && arguments.request.empty() && arguments.out.empty();
+}
+
+// A decoder that a file has driven mad ends itself.
+void LimitThisProcess() {
+  const rlimit memory{kMemoryBytes, kMemoryBytes}, cpu{kCpuSeconds, kCpuSeconds};
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_AS, &memory);
+  setrlimit(RLIMIT_CPU, &cpu);
+  setrlimit(RLIMIT_CORE, &no_core);
+}
+
+bool WriteFile(const std::string& path, const std::string& content) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << content;
+  file.close();
+  return file.good();
+}
+
+int ServeRequest(const Arguments& arguments) {
+  std::ifstream file(arguments.request, std::ios::binary);
+  v1::InspectDatasetRequest request;
+  if (!file || !request.ParseFromIstream(&file)) {
+    std::cerr << "skytrain-probe: cannot read the request " << arguments.request << "\n";
+    return 2;
+  }
+  const auto manifest = data::InspectDataset(request.data(), request.target(), arguments.roots);
+  const std::string answer =
+      manifest.ok() ? manifest->SerializeAsString() : SerializedStatus(manifest.status());
+  if (!WriteFile(arguments.out, answer)) {
+    std::cerr << "skytrain-probe: cannot write " << arguments.out << "\n";
+    return 2;
+  }
+  return manifest.ok() ? 0 : 1;
+}
+
+int ShowToPeople(const Arguments& arguments) {
+  v1::Data data;
+  data.set_dataset(arguments.path);
+  const auto manifest = data::InspectDataset(data, "", arguments.roots);
+  if (!manifest.ok()) {
+    std::cerr << "skytrain-probe: " << manifest.status().message() << "\n";
+    return 1;
+  }
+  std::cout << Summary(*manifest);
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  Arguments arguments;
+  if (!Parse(std::vector<std::string>(argv + 1, argv + argc), arguments)) {
+    std::cerr << "usage: skytrain-probe --request FILE --out FILE [--root DIR]...\n"
+                 "       skytrain-probe PATH\n";
+    return 2;
+  }
+  LimitThisProcess();
+  return arguments.path.empty() ? ServeRequest(arguments) : ShowToPeople(arguments);
+}
+
+}  // namespace
+}  // namespace skytrain
+
+int main(int argc, char** argv) { return skytrain::Main(argc, argv); }
