@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/file/file_system.h"
+#include "server/training/checkpoint/model_card.h"
+#include "server/training/models/model.h"
+
+namespace skytrain::training {
+
+// Writes the folder of a finished model, model.safetensors and model.json, atomically: as
+// FOLDER.tmp, synced, renamed. `card.weights` is filled in. ALREADY_EXISTS, RESOURCE_EXHAUSTED.
+absl::Status WriteModelFolder(FileSystem& fs, const std::string& folder, ModelCard card,
+                              absl::Span<const NamedTensor> state);
+
+struct LoadedModel {
+  ModelCard card;
+  std::vector<NamedTensor> state;
+};
+
+// DATA_LOSS (MODEL_CORRUPT) where a file is missing, damaged, or does not match its SHA-256.
+absl::StatusOr<LoadedModel> ReadModelFolder(FileSystem& fs, const std::string& folder);
+
+}  // namespace skytrain::training

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/base/thread_annotations.h"
+#include "c10/core/Device.h"
+#include "common/mutex.h"
+#include "server/data/dataset.h"
+#include "server/spec/plan.h"
+#include "server/training/input/gather.h"
+#include "server/training/input/normalisation.h"
+
+namespace skytrain::training {
+
+// What batches are made from: a data set, its view, and where the batches are needed. On a GPU
+// the pixels are kept in its memory when they take less than half of what is free, and batches are
+// made there. Outlives its streams; read-only after construction.
+class BatchSource {
+ public:
+  // `size`: side of the model's input; 0 for a table.
+  BatchSource(const data::Dataset& dataset, int size, Normalisation normalisation,
+              const c10::Device& device);
+
+  const data::Dataset& dataset() const { return dataset_; }
+  const Normalisation& normalisation() const { return normalisation_; }
+  const c10::Device& device() const { return device_; }
+  bool resident() const { return resident_pixels_.defined(); }
+  int64_t inputs() const;  // Values of one sample.
+
+ private:
+  friend class BatchStream;
+  at::Tensor EmptyInputs(int64_t count, const c10::Device& device) const;
+  void Fill(absl::Span<const int64_t> samples, absl::Span<const Turn> turns, float* out) const;
+
+  const data::Dataset& dataset_;
+  const int size_;
+  const Normalisation normalisation_;
+  const c10::Device device_;
+  PixelScale pixel_scale_ = {};
+  at::Tensor resident_pixels_, scale_, bias_;
+};
+
+// Which samples, in which order, cut and turned how.
+struct BatchOrder {
+  std::vector<int64_t> samples;
+  int64_t batch_size = 1;
+  bool drop_short = false;  // Leave out a last batch that is not full.
+  int64_t first_batch = 0;  // Where a resumed epoch goes on.
+  // Turns are drawn for (seed, epoch, position in `samples`).
+  spec::AugmentPlan augment;
+  uint64_t seed = 0;
+  uint64_t epoch = 0;
+};
+
+struct Batch {
+  at::Tensor input;   // float32 [N, 3, S, S] channels_last, or [N, F]; on the source's device.
+  at::Tensor labels;  // int64 [N]
+};
+
+// One pass over an order. While a batch is being used, a thread of the stream's own prepares the
+// next two; it runs plain loops only, because libgomp would give it a second pool of threads.
+// Not thread-safe.
+class BatchStream {
+ public:
+  BatchStream(const BatchSource& source, BatchOrder order);
+  ~BatchStream();
+
+  int64_t batches() const { return batches_; }  // Of the whole pass, from batch 0.
+  // The next batch, or nullopt after the last. Its memory is used again by the next call.
+  std::optional<Batch> Next() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  static constexpr int kSlots = 3;
+  struct Slot {
+    at::Tensor input, labels;
+  };
+  absl::Span<const int64_t> SamplesOf(int64_t batch) const;
+  std::vector<Turn> TurnsOf(int64_t batch) const;
+  void FillSlot(int64_t batch, float* input, int64_t* labels) const;
+  void Prepare() ABSL_LOCKS_EXCLUDED(mu_);
+  Batch GatherOnDevice(int64_t batch) const;
+
+  const BatchSource& source_;
+  const BatchOrder order_;
+  int64_t batches_ = 0;
+  int64_t next_ = 0;
+  std::array<Slot, kSlots> slots_;
+  std::array<float*, kSlots> inputs_ = {};
+  std::array<int64_t*, kSlots> labels_ = {};
+
+  Mutex mu_;
+  CondVar changed_;
+  int64_t prepared_ ABSL_GUARDED_BY(mu_) = 0;  // Batches below are ready (or gone).
+  int64_t in_use_ ABSL_GUARDED_BY(mu_) = 0;    // Slots of batches below may be overwritten.
+  bool done_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+}  // namespace skytrain::training

@@ -1,0 +1,75 @@
+#include "server/training/input/normalisation.h"
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+namespace skytrain::training {
+namespace {
+
+// A channel that never varies is only shifted.
+double UsableDeviation(double variance) { return variance > 1e-12 ? std::sqrt(variance) : 1.0; }
+
+Normalisation OfImages(const data::Dataset& dataset) {
+  std::array<std::array<int64_t, 256>, 3> histogram = {};
+  const int64_t bytes = int64_t{3} * dataset.height() * dataset.width();
+  for (const int64_t sample : dataset.train()) {
+    const uint8_t* pixel = dataset.pixels().data() + sample * bytes;
+    for (int64_t i = 0; i < bytes; i += 3) {
+      ++histogram[0][pixel[i]];
+      ++histogram[1][pixel[i + 1]];
+      ++histogram[2][pixel[i + 2]];
+    }
+  }
+  Normalisation result;
+  for (const auto& channel : histogram) {
+    double count = 0.0, sum = 0.0, squares = 0.0;
+    for (int value = 0; value < 256; ++value) {
+      const double n = static_cast<double>(channel[value]);
+      const double x = value / 255.0;
+      count += n;
+      sum += n * x;
+      squares += n * x * x;
+    }
+    const double mean = count > 0.0 ? sum / count : 0.0;
+    const double variance = count > 0.0 ? squares / count - mean * mean : 0.0;
+    result.mean.push_back(mean);
+    result.deviation.push_back(UsableDeviation(variance));
+  }
+  return result;
+}
+
+Normalisation OfTable(const data::Dataset& dataset) {
+  const double count = static_cast<double>(dataset.train().size());
+  Normalisation result;
+  for (int column = 0; column < dataset.columns(); ++column) {
+    const auto at = [&](int64_t sample) {
+      return static_cast<double>(dataset.features()[sample * dataset.columns() + column]);
+    };
+    double mean = 0.0, variance = 0.0;
+    for (const int64_t sample : dataset.train()) mean += at(sample) / count;
+    for (const int64_t sample : dataset.train()) {
+      variance += (at(sample) - mean) * (at(sample) - mean) / count;
+    }
+    result.mean.push_back(mean);
+    result.deviation.push_back(UsableDeviation(variance));
+  }
+  return result;
+}
+
+}  // namespace
+
+Normalisation MakeNormalisation(const spec::ViewPlan& view, const data::Dataset& dataset) {
+  if (dataset.pixels().empty()) return OfTable(dataset);
+  switch (view.normalize) {
+    case spec::ViewPlan::Normalize::kImagenet:
+      return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
+    case spec::ViewPlan::Normalize::kNone:
+      return {{0.0, 0.0, 0.0}, {1.0, 1.0, 1.0}};
+    case spec::ViewPlan::Normalize::kDataset:
+      break;
+  }
+  return OfImages(dataset);
+}
+
+}  // namespace skytrain::training

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ATen/core/Generator.h"
+#include "ATen/core/Tensor.h"
+#include "server/training/models/model.h"
+
+namespace skytrain::training {
+
+// Layers are plain structs of tensors that register themselves with their model under
+// torch.nn's names.
+
+// Convolution without bias.
+struct Conv2d {
+  at::Tensor weight;  // [out, in, kernel, kernel]
+  int64_t stride = 1;
+  int64_t padding = 0;
+
+  // Kaiming-normal weights, fan_out, gain of ReLU (He et al. 2015, arXiv:1502.01852), as
+  // torchvision's ResNet starts.
+  static Conv2d Make(Model& model, const std::string& name, int64_t in, int64_t out, int64_t kernel,
+                     int64_t stride, int64_t padding, at::Generator& generator);
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
+// Ioffe & Szegedy 2015, arXiv:1502.03167; momentum 0.1, eps 1e-5.
+struct BatchNorm2d {
+  at::Tensor weight, bias, running_mean, running_var;  // [channels]
+  at::Tensor num_batches_tracked;                      // int64 scalar on the host
+
+  static BatchNorm2d Make(Model& model, const std::string& name, int64_t channels);
+  at::Tensor operator()(const at::Tensor& x, bool training) const;
+};
+
+struct Linear {
+  at::Tensor weight;  // [out, in]
+  at::Tensor bias;    // [out]
+
+  // Uniform in +-1/sqrt(in), as torch.nn.Linear starts.
+  static Linear Make(Model& model, const std::string& name, int64_t in, int64_t out,
+                     at::Generator& generator);
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
+}  // namespace skytrain::training

@@ -1,0 +1,51 @@
+#include "server/training/models/model.h"
+
+#include <utility>
+
+#include "ATen/ATen.h"
+#include "ATen/core/grad_mode.h"
+
+namespace skytrain::training {
+
+at::Tensor Model::AddParameter(const std::string& name, at::Tensor tensor, bool decay) {
+  parameters_.push_back({name, tensor, decay});
+  return tensor;
+}
+
+at::Tensor Model::AddBuffer(const std::string& name, at::Tensor tensor) {
+  buffers_.push_back({name, tensor});
+  return tensor;
+}
+
+void Model::Prepare(const c10::Device& device) {
+  const at::NoGradGuard no_grad;
+  for (Parameter& parameter : parameters_) {
+    const at::Tensor& tensor = parameter.tensor;
+    const auto format =
+        tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+    tensor.set_data(tensor.to(device).contiguous(format));
+    tensor.set_requires_grad(true);
+  }
+  for (NamedTensor& buffer : buffers_) {
+    // Counters stay on the host: they are only ever read when a checkpoint is written.
+    if (buffer.tensor.is_floating_point()) buffer.tensor.set_data(buffer.tensor.to(device));
+  }
+}
+
+std::vector<NamedTensor> Model::State() const {
+  std::vector<NamedTensor> state;
+  state.reserve(parameters_.size() + buffers_.size());
+  for (const Parameter& parameter : parameters_) {
+    state.push_back({parameter.name, parameter.tensor});
+  }
+  state.insert(state.end(), buffers_.begin(), buffers_.end());
+  return state;
+}
+
+int64_t Model::ParameterCount() const {
+  int64_t count = 0;
+  for (const Parameter& parameter : parameters_) count += parameter.tensor.numel();
+  return count;
+}
+
+}  // namespace skytrain::training

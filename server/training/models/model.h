@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "c10/core/Device.h"
+
+namespace skytrain::training {
+
+struct NamedTensor {
+  std::string name;  // As torchvision names it, "layer1.0.bn2.weight".
+  at::Tensor tensor;
+};
+
+struct Parameter {
+  std::string name;
+  at::Tensor tensor;
+  // False for norms and biases, which are never decayed.
+  bool decay = true;
+};
+
+// A network: parameters and buffers under stable names, and the forward pass. Not thread-safe.
+// The tensors are owned here and shared with the layers; they are changed in place, never replaced.
+class Model {
+ public:
+  virtual ~Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  // Logits [N, K] of float32 inputs [N, 3, S, S] or [N, F].
+  virtual at::Tensor Forward(const at::Tensor& input) = 0;
+
+  // Batch statistics and their running means are updated only in training mode.
+  void SetTraining(bool training) { training_ = training; }
+  bool training() const { return training_; }
+
+  // Moves everything to `device`, convolution weights as channels_last, and lets parameters record
+  // gradients. Call once, before the first Forward.
+  void Prepare(const c10::Device& device);
+
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  const std::vector<NamedTensor>& buffers() const { return buffers_; }
+  // Parameters and buffers: what model.safetensors holds. Shares memory with the model.
+  std::vector<NamedTensor> State() const;
+  int64_t ParameterCount() const;
+
+  at::Tensor AddParameter(const std::string& name, at::Tensor tensor, bool decay);
+  at::Tensor AddBuffer(const std::string& name, at::Tensor tensor);
+
+ protected:
+  Model() = default;
+
+ private:
+  bool training_ = true;
+  std::vector<Parameter> parameters_;
+  std::vector<NamedTensor> buffers_;
+};
+
+}  // namespace skytrain::training
