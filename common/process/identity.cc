@@ -1,4 +1,6 @@
+extern "C" {
 #include <sys/pidfd.h>
+}
 #include <unistd.h>
 
 #include <cerrno>
