@@ -1,0 +1,249 @@
+#include "server/spec/check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "common/errors.h"
+
+namespace skytrain::spec {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Field;
+using ::testing::HasSubstr;
+
+v1::Experiment Good() {
+  v1::Experiment e;
+  e.mutable_data()->set_dataset("galaxies.tar");
+  e.mutable_data()->mutable_image()->set_size(64);
+  e.mutable_task()->mutable_classification();
+  e.mutable_model()->mutable_resnet();
+  e.mutable_train()->set_epochs(3);
+  return e;
+}
+
+TEST(MakePlan, FillsInTheDefaultsOfTheProtosComments) {
+  const auto plan = MakePlan(Good());
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->name, "experiment");
+  EXPECT_EQ(plan->model.Name(), "resnet18");
+  EXPECT_EQ(plan->view.center_crop, 1.0);
+  EXPECT_EQ(plan->view.normalize, ViewPlan::Normalize::kDataset);
+  EXPECT_EQ(plan->optimizer.kind, OptimizerPlan::Kind::kAdamW);
+  EXPECT_EQ(plan->optimizer.lr, 1e-3);
+  EXPECT_EQ(plan->optimizer.weight_decay, 0.01);
+  EXPECT_EQ(plan->schedule.kind, SchedulePlan::Kind::kConstant);
+  EXPECT_EQ(plan->batch_size, 128);
+  EXPECT_EQ(plan->seed, 0u);
+  EXPECT_EQ(plan->select_metric, "val/accuracy");
+  EXPECT_TRUE(plan->select_max);
+  EXPECT_EQ(plan->checkpoint_every_epochs, 1);
+  EXPECT_EQ(plan->checkpoint_keep, 2);
+  EXPECT_EQ(plan->cpus, 2);
+  EXPECT_EQ(plan->gpus, 0);
+  EXPECT_FALSE(plan->balanced_class_weights);
+}
+
+TEST(MakePlan, KeepsAnExplicitWeightDecayOfZero) {
+  v1::Experiment e = Good();
+  e.mutable_optimizer()->mutable_adamw()->set_weight_decay(0);
+  EXPECT_EQ(MakePlan(e)->optimizer.weight_decay, 0);
+}
+
+TEST(MakePlan, SgdHasItsOwnDefaults) {
+  v1::Experiment e = Good();
+  e.mutable_optimizer()->mutable_sgd();
+  const auto plan = MakePlan(e);
+  EXPECT_EQ(plan->optimizer.lr, 0.1);
+  EXPECT_EQ(plan->optimizer.momentum, 0);
+  EXPECT_EQ(plan->optimizer.weight_decay, 0);
+}
+
+TEST(MakePlan, SelectingByLossMinimises) {
+  v1::Experiment e = Good();
+  e.mutable_train()->mutable_select()->set_metric("val/loss");
+  EXPECT_FALSE(MakePlan(e)->select_max);
+}
+
+TEST(MakePlan, GpusTakeNoCpuSlots) {
+  v1::Experiment e = Good();
+  e.mutable_resources()->set_gpus(1);
+  EXPECT_EQ(MakePlan(e)->gpus, 1);
+  EXPECT_EQ(MakePlan(e)->cpus, 0);
+}
+
+TEST(MakePlan, ReportsAllMistakesAtOnce) {
+  v1::Experiment e;
+  e.set_name("Galaxies!");
+  e.mutable_train()->set_epochs(-3);
+  e.mutable_optimizer()->mutable_adamw()->set_lr(-1);
+  e.mutable_resources()->set_gpus(1);
+  e.mutable_resources()->set_cpus(1);
+  const absl::Status status = MakePlan(e).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReasonOf(status), "INVALID_EXPERIMENT");
+  std::vector<std::string> fields;
+  for (const auto& violation : ViolationsOf(status)) fields.push_back(violation.field);
+  EXPECT_THAT(fields, testing::UnorderedElementsAre("name", "data", "task", "model", "train.epochs",
+                                                    "optimizer.adamw.lr", "resources"));
+}
+
+struct Mistake {
+  const char* name;
+  std::function<void(v1::Experiment&)> make;
+  const char* field;
+  const char* says;
+};
+
+class EachMistake : public testing::TestWithParam<Mistake> {};
+
+TEST_P(EachMistake, IsNamedWithItsFieldAndWhatIsAllowed) {
+  v1::Experiment e = Good();
+  GetParam().make(e);
+  const auto violations = ViolationsOf(MakePlan(e).status());
+  ASSERT_EQ(violations.size(), 1u) << MakePlan(e).status();
+  EXPECT_EQ(violations[0].field, GetParam().field);
+  EXPECT_THAT(violations[0].description, HasSubstr(GetParam().says));
+}
+
+const double kNan = std::numeric_limits<double>::quiet_NaN();
+const double kInf = std::numeric_limits<double>::infinity();
+
+INSTANTIATE_TEST_SUITE_P(
+    Experiments, EachMistake,
+    testing::ValuesIn(std::vector<Mistake>{
+        {"NameTooLong", [](auto& e) { e.set_name(std::string(41, 'a')); }, "name", "1 to 40"},
+        {"NameWithHyphenAtEnd", [](auto& e) { e.set_name("a-"); }, "name", "a-z, 0-9"},
+        {"NoEpochs", [](auto& e) { e.mutable_train()->clear_epochs(); }, "train.epochs",
+         "required"},
+        {"NegativeEpochs", [](auto& e) { e.mutable_train()->set_epochs(-3); }, "train.epochs",
+         "between 1 and 1,000,000, not -3"},
+        {"TooManyEpochs", [](auto& e) { e.mutable_train()->set_epochs(1000001); }, "train.epochs",
+         "not 1,000,001"},
+        {"BatchOfOne", [](auto& e) { e.mutable_train()->set_batch_size(1); }, "train.batch_size",
+         "between 2"},
+        {"NanClip", [](auto& e) { e.mutable_train()->set_clip_grad_norm(kNan); },
+         "train.clip_grad_norm", "finite"},
+        {"KeepNegative", [](auto& e) { e.mutable_train()->mutable_checkpoint()->set_keep(-1); },
+         "train.checkpoint.keep", "between 1"},
+        {"UnknownMetric",
+         [](auto& e) { e.mutable_train()->mutable_select()->set_metric("val/acuracy"); },
+         "train.select.metric", "did you mean val/accuracy?"},
+        {"MetricOfTraining",
+         [](auto& e) { e.mutable_train()->mutable_select()->set_metric("train/loss"); },
+         "train.select.metric", "val/loss, val/accuracy, val/balanced_accuracy"},
+        {"NegativeLr", [](auto& e) { e.mutable_optimizer()->mutable_sgd()->set_lr(-0.1); },
+         "optimizer.sgd.lr", "greater than 0, not -0.1"},
+        {"InfiniteLr", [](auto& e) { e.mutable_optimizer()->mutable_adam()->set_lr(kInf); },
+         "optimizer.adam.lr", "finite"},
+        {"NanLr", [](auto& e) { e.mutable_optimizer()->mutable_adamw()->set_lr(kNan); },
+         "optimizer.adamw.lr", "finite"},
+        {"NegativeWeightDecay",
+         [](auto& e) { e.mutable_optimizer()->mutable_adamw()->set_weight_decay(-1); },
+         "optimizer.adamw.weight_decay", "0 or greater"},
+        {"MomentumOfOne", [](auto& e) { e.mutable_optimizer()->mutable_sgd()->set_momentum(1); },
+         "optimizer.sgd.momentum", "less than 1"},
+        {"NesterovWithoutMomentum",
+         [](auto& e) { e.mutable_optimizer()->mutable_sgd()->set_nesterov(true); },
+         "optimizer.sgd.nesterov", "momentum greater than 0"},
+        {"WarmupLongerThanTheRun",
+         [](auto& e) { e.mutable_schedule()->mutable_cosine()->set_warmup_epochs(4); },
+         "schedule.cosine.warmup_epochs", "between 0 and train.epochs"},
+        {"MinLrAboveLr", [](auto& e) { e.mutable_schedule()->mutable_cosine()->set_min_lr(1); },
+         "schedule.cosine.min_lr", "between 0 and the optimizer's lr"},
+        {"ResnetDepth", [](auto& e) { e.mutable_model()->mutable_resnet()->set_depth(20); },
+         "model.resnet.depth", "18, 34 or 50, not 20"},
+        {"CnnWidth", [](auto& e) { e.mutable_model()->mutable_small_cnn()->set_width(513); },
+         "model.small_cnn.width", "between 1 and 512"},
+        {"MlpHidden", [](auto& e) { e.mutable_model()->mutable_mlp()->add_hidden(0); },
+         "model.mlp.hidden[0]", "between 1"},
+        {"NoImageSize", [](auto& e) { e.mutable_data()->mutable_image()->clear_size(); },
+         "data.image.size", "required"},
+        {"TinyImage", [](auto& e) { e.mutable_data()->mutable_image()->set_size(4); },
+         "data.image.size", "between 8 and 1024, not 4"},
+        {"ResnetWithoutImages", [](auto& e) { e.mutable_data()->clear_image(); }, "data.image",
+         "resnet18 takes images"},
+        {"CropTooLarge", [](auto& e) { e.mutable_data()->mutable_image()->set_center_crop(1.5); },
+         "data.image.center_crop", "at most 1, not 1.5"},
+        {"CropNan", [](auto& e) { e.mutable_data()->mutable_image()->set_center_crop(kNan); },
+         "data.image.center_crop", "greater than 0"},
+        {"FractionOfOne",
+         [](auto& e) { e.mutable_data()->mutable_splits()->mutable_test()->set_fraction(1); },
+         "data.splits.test.fraction", "between 0 and 1"},
+        {"FractionsTogether",
+         [](auto& e) {
+           e.mutable_data()->mutable_splits()->mutable_test()->set_fraction(0.6);
+           e.mutable_data()->mutable_splits()->mutable_validation()->set_fraction(0.5);
+         },
+         "data.splits", "nothing is left to train on"},
+        {"SplitTwice",
+         [](auto& e) {
+           e.mutable_data()->mutable_splits()->mutable_test()->set_named("val");
+           e.mutable_data()->mutable_splits()->mutable_validation()->set_named("val");
+         },
+         "data.splits.test.named", "already the validation split"},
+        {"EmptySplit", [](auto& e) { e.mutable_data()->mutable_splits()->mutable_test(); },
+         "data.splits.test", "fraction, named"},
+        {"FilesWithoutId",
+         [](auto& e) {
+           e.mutable_data()->mutable_files()->add_images("a");
+           e.mutable_data()->mutable_files()->set_table("b");
+         },
+         "data.files.id", "required"},
+        {"BothGpusAndCpus",
+         [](auto& e) {
+           e.mutable_resources()->set_gpus(1);
+           e.mutable_resources()->set_cpus(2);
+         },
+         "resources", "not both"},
+        {"NegativeGpus", [](auto& e) { e.mutable_resources()->set_gpus(-1); }, "resources.gpus",
+         "between 0"},
+        {"StallBelowASecond",
+         [](auto& e) { e.mutable_limits()->mutable_stall()->set_nanos(1000); }, "limits.stall",
+         "at least 1s"},
+        {"LongLabel", [](auto& e) { e.mutable_labels()->insert({"k", std::string(64, 'v')}); },
+         "labels.k", "at most 63"},
+        {"ManyLabels",
+         [](auto& e) {
+           for (int i = 0; i < 65; ++i) e.mutable_labels()->insert({std::to_string(i), "v"});
+         },
+         "labels", "at most 64, not 65"}}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(MakePlan, AugmentingATableIsAMistake) {
+  v1::Experiment e = Good();
+  e.mutable_model()->mutable_mlp();
+  e.mutable_data()->clear_image();
+  EXPECT_TRUE(MakePlan(e).ok()) << MakePlan(e).status();
+  e.mutable_data()->mutable_augment()->set_flip(true);
+  EXPECT_THAT(ViolationsOf(MakePlan(e).status()),
+              Contains(Field(&FieldViolation::field, "data.augment")));
+}
+
+TEST(MakePlan, ControlCharactersOfTheUsersDoNotReachTheTerminal) {
+  v1::Experiment e = Good();
+  e.set_name("\x1b[31mred");
+  EXPECT_THAT(std::string(MakePlan(e).status().message()), testing::Not(HasSubstr("\x1b")));
+}
+
+TEST(CheckEvaluation, WantsAModelAndASourceAndNothingThatTheCardSays) {
+  v1::Evaluation evaluation;
+  evaluation.mutable_data()->mutable_image()->set_size(64);
+  evaluation.mutable_data()->mutable_splits();
+  std::vector<std::string> fields;
+  for (const auto& violation : ViolationsOf(CheckEvaluation(evaluation))) {
+    fields.push_back(violation.field);
+  }
+  EXPECT_THAT(fields, testing::UnorderedElementsAre("model", "data", "data.image", "data.splits"));
+  v1::Evaluation good;
+  good.set_model("models/galaxies-resnet18/versions/1");
+  good.mutable_data()->set_dataset("a.tar");
+  EXPECT_TRUE(CheckEvaluation(good).ok()) << CheckEvaluation(good);
+}
+
+}  // namespace
+}  // namespace skytrain::spec

@@ -1,0 +1,53 @@
+#include <gtest/gtest.h>
+
+#include "server/spec/check.h"
+
+namespace skytrain::spec {
+namespace {
+
+ModelPlan Resnet(int depth) {
+  ModelPlan model;
+  model.depth = depth;
+  return model;
+}
+
+// As sum(p.numel() for p in model.parameters()) of torchvision says.
+TEST(CountParameters, AgreesWithTorchvision) {
+  EXPECT_EQ(CountParameters(Resnet(18), 5, 0, 64), 11179077);
+  EXPECT_EQ(CountParameters(Resnet(18), 1000, 0, 224), 11689512);
+  EXPECT_EQ(CountParameters(Resnet(34), 1000, 0, 224), 21797672);
+  EXPECT_EQ(CountParameters(Resnet(50), 1000, 0, 224), 25557032);
+}
+
+TEST(CountParameters, OfResnetsDoesNotDependOnTheImage) {
+  EXPECT_EQ(CountParameters(Resnet(50), 3, 0, 32), CountParameters(Resnet(50), 3, 0, 512));
+}
+
+TEST(CountParameters, OfAnMlpOnATable) {
+  ModelPlan mlp;
+  mlp.family = ModelPlan::Family::kMlp;
+  EXPECT_EQ(CountParameters(mlp, 3, 4, 0), 4 * 3 + 3);  // Linear.
+  mlp.hidden = {64, 64};
+  EXPECT_EQ(CountParameters(mlp, 3, 4, 0), 4 * 64 + 64 + 64 * 64 + 64 + 64 * 3 + 3);
+}
+
+TEST(CountParameters, OfAnMlpOnImagesCountsThreeChannels) {
+  ModelPlan mlp;
+  mlp.family = ModelPlan::Family::kMlp;
+  EXPECT_EQ(CountParameters(mlp, 2, 0, 8), 3 * 8 * 8 * 2 + 2);
+}
+
+TEST(CountParameters, OfTheSmallCnn) {
+  ModelPlan cnn;
+  cnn.family = ModelPlan::Family::kSmallCnn;
+  cnn.width = 8;
+  int64_t expected = 64 * 3 + 3, in = 3;
+  for (const int64_t out : {8, 16, 32, 64}) {
+    expected += 9 * in * out + 2 * out;
+    in = out;
+  }
+  EXPECT_EQ(CountParameters(cnn, 3, 0, 64), expected);
+}
+
+}  // namespace
+}  // namespace skytrain::spec
