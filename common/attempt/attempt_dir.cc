@@ -60,7 +60,7 @@ std::string ParentOf(const std::string& path) {
 }  // namespace
 
 AttemptDir::AttemptDir(FileSystem& fs, std::string path)
-    : fs_(fs), path_(WithoutTrailingSlash(std::move(path))) {}
+    : fs_(&fs), path_(WithoutTrailingSlash(std::move(path))) {}
 
 std::string AttemptDir::SpecPath() const { return path_ + "/attempt.binpb"; }
 std::string AttemptDir::ClaimPath() const { return path_ + "/claim"; }
@@ -75,23 +75,23 @@ std::string AttemptDir::CheckpointsPath() const { return path_ + "/checkpoints";
 std::string AttemptDir::ModelPath() const { return path_ + "/model"; }
 
 absl::Status AttemptDir::Create(const AttemptSpec& spec) {
-  RETURN_IF_ERROR(fs_.CreateDir(path_));
-  RETURN_IF_ERROR(fs_.CreateDir(CheckpointsPath()));
-  RETURN_IF_ERROR(WriteFileAtomically(fs_, SpecPath(), spec.SerializeAsString()));
-  return fs_.SyncDir(ParentOf(path_));
+  RETURN_IF_ERROR(fs_->CreateDir(path_));
+  RETURN_IF_ERROR(fs_->CreateDir(CheckpointsPath()));
+  RETURN_IF_ERROR(WriteFileAtomically(*fs_, SpecPath(), spec.SerializeAsString()));
+  return fs_->SyncDir(ParentOf(path_));
 }
 
 absl::StatusOr<AttemptSpec> AttemptDir::ReadSpec() const {
-  return ReadMessage<AttemptSpec>(fs_, SpecPath());
+  return ReadMessage<AttemptSpec>(*fs_, SpecPath());
 }
 
 absl::Status AttemptDir::TryClaim(const Claim& claim) {
-  RETURN_IF_ERROR(WriteNewFile(fs_, ClaimPath(), claim.SerializeAsString()));
-  return fs_.SyncDir(path_);
+  RETURN_IF_ERROR(WriteNewFile(*fs_, ClaimPath(), claim.SerializeAsString()));
+  return fs_->SyncDir(path_);
 }
 
 absl::StatusOr<std::optional<Claim>> AttemptDir::ReadClaim() const {
-  auto claim = ReadMessage<Claim>(fs_, ClaimPath());
+  auto claim = ReadMessage<Claim>(*fs_, ClaimPath());
   if (absl::IsNotFound(claim.status())) return std::nullopt;
   if (absl::IsDataLoss(claim.status())) return Claim();
   RETURN_IF_ERROR(claim.status());
@@ -99,11 +99,11 @@ absl::StatusOr<std::optional<Claim>> AttemptDir::ReadClaim() const {
 }
 
 absl::Status AttemptDir::WriteControl(const Control& control) {
-  return WriteFileAtomically(fs_, ControlPath(), control.SerializeAsString());
+  return WriteFileAtomically(*fs_, ControlPath(), control.SerializeAsString());
 }
 
 absl::StatusOr<std::optional<Control>> AttemptDir::ReadControl() const {
-  auto control = ReadMessage<Control>(fs_, ControlPath());
+  auto control = ReadMessage<Control>(*fs_, ControlPath());
   if (absl::IsNotFound(control.status())) return std::nullopt;
   RETURN_IF_ERROR(control.status());
   return *std::move(control);
@@ -111,12 +111,12 @@ absl::StatusOr<std::optional<Control>> AttemptDir::ReadControl() const {
 
 absl::Status AttemptDir::PreallocateExit() {
   RETURN_IF_ERROR(PreallocateExitRecord(ExitPath()));
-  return fs_.SyncDir(path_);
+  return fs_->SyncDir(path_);
 }
 
 absl::Status AttemptDir::WriteExit(const ExitRecord& record) {
   RETURN_IF_ERROR(WriteExitRecord(ExitPath(), record));
-  return fs_.SyncDir(path_);
+  return fs_->SyncDir(path_);
 }
 
 absl::StatusOr<std::optional<ExitRecord>> AttemptDir::ReadExit() const {
@@ -154,7 +154,7 @@ absl::StatusOr<bool> AttemptDir::NoProcessLeft() const {
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, uint64_t>>> AttemptDir::Spools() const {
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_.ListDir(path_));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_->ListDir(path_));
   std::vector<std::pair<std::string, uint64_t>> spools;
   for (const std::string& name : names) {
     if (!absl::EndsWith(name, ".spool")) continue;

@@ -62,7 +62,7 @@ class AttemptDir {
   absl::StatusOr<std::vector<std::pair<std::string, uint64_t>>> Spools() const;
 
  private:
-  FileSystem& fs_;
+  FileSystem* fs_;  // A pointer, so that the class can be assigned.
   std::string path_;
 };
 

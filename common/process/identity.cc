@@ -1,6 +1,3 @@
-extern "C" {
-#include <sys/pidfd.h>
-}
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +10,7 @@ extern "C" {
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/file/file_system.h"
+#include "common/process/pidfd.h"
 #include "common/process/process.h"
 #include "common/status_macros.h"
 
@@ -86,12 +84,12 @@ Liveness IsAlive(const ProcessId& id) {
 absl::Status SignalProcess(const ProcessId& id, int signal) {
   // The order matters: once the pidfd is open the pid cannot come to mean another process for it,
   // so the comparison that follows holds for the signal too.
-  const int fd = id.pid() > 0 ? pidfd_open(id.pid(), 0) : -1;
+  const int fd = id.pid() > 0 ? PidfdOpen(id.pid()) : -1;
   if (fd < 0) return NoSuchProcess(id.pid());
   absl::Status status;
   switch (IsAlive(id)) {
     case Liveness::kAlive:
-      if (pidfd_send_signal(fd, signal, nullptr, 0) != 0) {
+      if (PidfdSendSignal(fd, signal) != 0) {
         status = errno == ESRCH
                      ? NoSuchProcess(id.pid())
                      : absl::ErrnoToStatus(errno, absl::StrCat("cannot signal process ", id.pid()));

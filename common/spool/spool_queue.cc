@@ -244,6 +244,11 @@ void SpoolQueue::PushProgress(const v1::Progress& progress) {
   impl_->Wake();
 }
 
+void SpoolQueue::Flush() {
+  MutexLock lock(impl_->file_mu);
+  impl_->Drain();
+}
+
 absl::Status SpoolQueue::WriteEvent(const v1::Event& event, bool sync) {
   if (event.has_time()) return impl_->WriteNow(FrameType::kEvent, event.SerializeAsString(), sync);
   v1::Event timed = event;

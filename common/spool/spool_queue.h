@@ -35,6 +35,8 @@ class SpoolQueue {
   void PushProgress(const v1::Progress& progress);
   // `event` without seq and attempt; its time is filled in when it is unset.
   absl::Status WriteEvent(const v1::Event& event, bool sync);
+  // Returns when everything pushed before is in the file, or was lost and is told by a Gap.
+  void Flush();
   absl::Status WriteRecord(const internal::v1::Record& record, bool sync);
 
  private:
