@@ -64,6 +64,8 @@ class Connection {
   absl::StatusOr<Statement> Prepare(absl::string_view sql);
   // Rows that the last INSERT, UPDATE or DELETE changed.
   int64_t Changes() const;
+  // False after an error that made SQLite roll the whole transaction back.
+  bool InTransaction() const;
 
  private:
   explicit Connection(sqlite3* db) : db_(db) {}

@@ -56,11 +56,12 @@ class Database {
   struct PendingWrite;
   explicit Database(Options options);
   void WriterLoop();
-  void CommitGroup(const std::vector<PendingWrite*>& group);
-  absl::Status TryCommit(const std::vector<PendingWrite*>& group);
   std::vector<PendingWrite*> NextGroup() ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status ReserveBallast();
-  bool ReleaseBallast();
+  void CommitGroup(std::vector<PendingWrite*> group) ABSL_LOCKS_EXCLUDED(mu_);
+  // All changes of `group` in one transaction; each gets its result. An error: nothing is stored.
+  absl::Status TryCommit(const std::vector<PendingWrite*>& group);
+  bool ReserveBallast() ABSL_LOCKS_EXCLUDED(mu_);
+  bool ReleaseBallast() ABSL_LOCKS_EXCLUDED(mu_);
 
   const Options options_;
   std::unique_ptr<Connection> writer_;  // Used by the writer thread only, once it runs.

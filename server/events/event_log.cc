@@ -1,0 +1,49 @@
+#include "server/events/event_log.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/digest/digest.h"
+#include "common/errors.h"
+#include "common/status_macros.h"
+#include "server/store/event_rows.h"
+
+namespace skytrain {
+namespace {
+
+absl::Status EventsCorrupt(absl::string_view job_uid, int64_t seq, absl::string_view what) {
+  return ErrorWithReason(absl::StatusCode::kDataLoss, "EVENTS_CORRUPT",
+                         absl::StrCat("the events of job ", job_uid, " from ", seq, " on ", what));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const EventBatch>> EventLog::Read(absl::string_view job_uid,
+                                                                 int64_t after_seq) {
+  std::optional<BatchRow> row;
+  RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(row, FindBatch(connection, job_uid, after_seq + 1));
+    return absl::OkStatus();
+  }));
+  if (!row.has_value()) {
+    // No batch at or below a seq above 0: there are no events, or their beginning is missing.
+    if (after_seq == 0) return nullptr;
+    return EventsCorrupt(job_uid, 1, "are missing");
+  }
+  if (row->crc32c != MaskCrc(Crc32c(row->events))) {
+    return EventsCorrupt(job_uid, row->first_seq, "fail their checksum on disk");
+  }
+  const int64_t last_seq = row->first_seq + row->count - 1;
+  if (last_seq < after_seq) {
+    return EventsCorrupt(job_uid, last_seq + 1, "are missing");
+  }
+  if (last_seq == after_seq) return nullptr;
+  auto batch = std::make_shared<EventBatch>();
+  batch->first_seq = row->first_seq;
+  batch->last_seq = last_seq;
+  batch->bytes = std::move(row->events);
+  return batch;
+}
+
+}  // namespace skytrain

@@ -1,0 +1,87 @@
+#include "server/jobs/attempt_plan.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace skytrain {
+namespace {
+
+constexpr int kDefaultCpus = 2;
+constexpr int64_t kDefaultStallSeconds = 30 * 60;
+constexpr int64_t kDefaultGraceSeconds = 60;
+
+v1::Limits FillIn(v1::Limits limits) {
+  if (!limits.has_stall()) limits.mutable_stall()->set_seconds(kDefaultStallSeconds);
+  if (!limits.has_grace()) limits.mutable_grace()->set_seconds(kDefaultGraceSeconds);
+  return limits;
+}
+
+const v1::Resources& ResourcesOf(const v1::Job& job) {
+  return job.has_evaluation() ? job.evaluation().resources() : job.experiment().resources();
+}
+
+// CPU threads of a rank that works on GPUs: it prepares batches, and shares the node with others.
+int ThreadsBesideGpus(const JobManager::Options& options, int gpus) {
+  const int all = std::max<int>(1, options.gpu_devices.size());
+  return std::clamp(options.cpu_slots * gpus / all, 1, 16);
+}
+
+}  // namespace
+
+std::string AttemptPath(const JobManager::Options& options, const std::string& job_uid,
+                        int number) {
+  return absl::StrCat(options.attempts_dir, "/", job_uid, "-", number);
+}
+
+std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options,
+                                       const std::string& job_uid, int attempts) {
+  std::vector<std::string> folders;
+  for (int number = 1; number <= attempts; ++number) {
+    folders.push_back(AttemptPath(options, job_uid, number) + "/checkpoints");
+  }
+  return NewestCheckpoint(folders, [&options](const absl::Status& torn) {
+    if (options.log) options.log(torn.message());
+  });
+}
+
+Demand DemandOf(const v1::Job& job, int cpu_slots) {
+  const v1::Resources& resources = ResourcesOf(job);
+  if (resources.gpus() > 0) return {resources.gpus(), 0};
+  if (resources.cpus() > 0) return {0, resources.cpus()};
+  return {0, std::min(kDefaultCpus, cpu_slots)};
+}
+
+absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(
+    const JobManager::Options& options, const v1::Job& job,
+    const std::optional<Checkpoint>& resume_from) {
+  internal::v1::AttemptSpec spec;
+  spec.set_job_name(job.name());
+  spec.set_job_uid(job.uid());
+  spec.set_number(job.attempts_size());
+  if (job.has_evaluation()) {
+    ASSIGN_OR_RETURN(const ModelLocation model, options.find_model(job.evaluation().model()));
+    internal::v1::EvaluationWork& work = *spec.mutable_evaluation();
+    work.set_model_dir(model.dir);
+    *work.mutable_data() = job.evaluation().data();
+    work.set_split(job.evaluation().split());
+    *spec.mutable_limits() = FillIn({});
+  } else {
+    *spec.mutable_experiment() = job.experiment();
+    *spec.mutable_limits() = FillIn(job.experiment().limits());
+  }
+  spec.set_build(options.build);
+  spec.set_worker_binary(options.worker_binary);
+  spec.set_cache_dir(options.cache_dir);
+  if (resume_from.has_value()) spec.set_resume_from(resume_from->path);
+  *spec.mutable_devices() = job.attempts().rbegin()->devices();
+  const Demand demand = DemandOf(job, options.cpu_slots);
+  spec.set_threads(demand.gpus > 0 ? ThreadsBesideGpus(options, demand.gpus) : demand.cpus);
+  spec.set_world_size(1);
+  spec.set_log_quota_bytes(options.log_quota_bytes);
+  spec.mutable_data_roots()->Assign(options.data_roots.begin(), options.data_roots.end());
+  return spec;
+}
+
+}  // namespace skytrain

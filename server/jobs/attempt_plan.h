@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/jobs/checkpoint_finder.h"
+#include "server/jobs/job_manager.h"
+#include "skytrain/internal/v1/attempt.pb.h"
+#include "skytrain/v1/job.pb.h"
+
+namespace skytrain {
+
+// attempts_dir/<job uid>-<number>
+std::string AttemptPath(const JobManager::Options& options, const std::string& job_uid, int number);
+
+// The newest whole checkpoint of the first `attempts` attempts of the job.
+std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options,
+                                       const std::string& job_uid, int attempts);
+
+// Devices that a job's spec asks for.
+struct Demand {
+  int gpus = 0;
+  int cpus = 0;
+};
+// Default: two CPU slots, or all of a node that has fewer.
+Demand DemandOf(const v1::Job& job, int cpu_slots);
+
+// attempt.binpb of the newest attempt of `job`, complete, with all limits filled in. Errors are
+// those of finding the model of an evaluation.
+absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options& options,
+                                                      const v1::Job& job,
+                                                      const std::optional<Checkpoint>& resume_from);
+
+}  // namespace skytrain

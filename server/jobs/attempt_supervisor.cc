@@ -1,0 +1,261 @@
+#include "server/jobs/attempt_supervisor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/process/process.h"
+#include "common/status_macros.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/jobs/attempt_plan.h"
+#include "server/jobs/spool_fold.h"
+#include "server/store/event_rows.h"
+
+namespace skytrain {
+namespace {
+
+constexpr absl::Duration kProcessCheckInterval = absl::Seconds(1);
+constexpr absl::Duration kRetryStore = absl::Seconds(1);
+
+AttemptVerdict LaunchFailed(const absl::Status& error) {
+  const v1::AttemptEnd end = absl::IsResourceExhausted(error) ? v1::DISK_FULL : v1::LAUNCH_FAILED;
+  return {end, absl::StrCat("The attempt could not be started: ", error.message())};
+}
+
+AttemptVerdict NeverStarted(AttemptSupervisor::Begin begin) {
+  if (begin == AttemptSupervisor::Begin::kAdopt) {
+    return {v1::SHEPHERD_LOST, "The daemon was stopped before the attempt had started."};
+  }
+  return {v1::LAUNCH_FAILED, "The shepherd was launched but did not start. Look at its log."};
+}
+
+}  // namespace
+
+AttemptSupervisor::AttemptSupervisor(Begin begin, std::shared_ptr<JobJournal> journal,
+                                     const AttemptEnvironment& environment,
+                                     std::function<void()> on_done)
+    : begin_(begin),
+      journal_(std::move(journal)),
+      environment_(environment),
+      on_done_(std::move(on_done)),
+      number_(journal_->Copy().job.attempts_size()),
+      dir_(environment.fs, AttemptPath(environment.options, journal_->uid(), number_)) {
+  thread_ = std::thread([this] { Run(); });
+}
+
+AttemptSupervisor::~AttemptSupervisor() { Stop(); }
+
+void AttemptSupervisor::Stop() {
+  stopped_ = true;
+  Wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void AttemptSupervisor::Run() {
+  std::optional<AttemptVerdict> verdict = begin_ == Begin::kLaunch ? Launch() : Adopt();
+  if (!verdict.has_value()) verdict = Follow();
+  if (!verdict.has_value()) return;
+  End(*std::move(verdict));
+  if (!Stopped()) on_done_();
+}
+
+std::optional<AttemptVerdict> AttemptSupervisor::Launch() {
+  const v1::Job job = journal_->Copy().job;
+  const auto resume_from = CheckpointOf(environment_.options, job.uid(), number_ - 1);
+  const auto spec = PlanAttempt(environment_.options, job, resume_from);
+  if (!spec.ok()) return LaunchFailed(spec.status());
+  if (const absl::Status made = dir_.Create(*spec); !made.ok()) return LaunchFailed(made);
+  if (journal_->state() == v1::STOPPING) {
+    return AttemptVerdict{v1::STOPPED, "Cancelled before it had started."};
+  }
+  // The folder is claimed only to be safe: an error means that nothing was started.
+  if (const absl::Status launched = environment_.launcher.Launch(dir_); !launched.ok()) {
+    if (Claim(launched.message())) return LaunchFailed(launched);
+  }
+  return std::nullopt;
+}
+
+std::optional<AttemptVerdict> AttemptSupervisor::Adopt() {
+  // No spec, so nothing can have been launched: that comes after it.
+  if (!environment_.fs.Exists(dir_.SpecPath())) return NeverStarted(begin_);
+  return std::nullopt;
+}
+
+std::optional<AttemptVerdict> AttemptSupervisor::Follow() {
+  SpoolTailer::Offsets offsets;
+  while (!Stopped()) {
+    const absl::Status read = environment_.database.Read([&](Connection& connection) {
+      auto stored = SpoolOffsets(connection, journal_->uid(), number_);
+      if (stored.ok()) offsets = *std::move(stored);
+      return stored.status();
+    });
+    if (read.ok()) break;
+    environment_.Log(read.message());
+    Pause(kRetryStore);
+  }
+  tailer_ = std::make_unique<SpoolTailer>(dir_, offsets);
+  watcher_.Watch(dir_.path());
+  follow_since_ = processes_checked_ = environment_.clock.Monotonic();
+  while (!Stopped()) {
+    PassOnStop();
+    // Before the spools: what they hold after this look belongs to the attempt in any case.
+    const auto exit = dir_.ReadExit();
+    if (exit.ok() && exit->has_value()) return Settle(**exit);
+    if (!Ingest()) Pause(kRetryStore);
+    const absl::Duration now = environment_.clock.Monotonic();
+    if (auto verdict = CheckClaim(now)) return verdict;
+    if (auto verdict = CheckProcesses(now)) return verdict;
+    watcher_.Wait(environment_.options.poll_interval);
+  }
+  return std::nullopt;
+}
+
+std::optional<AttemptVerdict> AttemptSupervisor::CheckClaim(absl::Duration now) {
+  // A claim that was caught while it was written is empty: look again.
+  if (claim_.has_value() && claim_->by_case() != internal::v1::Claim::BY_NOT_SET) {
+    return std::nullopt;
+  }
+  auto claim = dir_.ReadClaim();
+  if (claim.ok() && claim->has_value()) {
+    claim_ = **std::move(claim);
+    if (claim_->has_abandoned()) return NeverStarted(begin_);
+    return std::nullopt;
+  }
+  const bool stopping = journal_->state() == v1::STOPPING;
+  if (!stopping && now - follow_since_ < environment_.options.claim_timeout) return std::nullopt;
+  // After this no shepherd can start ranks here, however late it comes.
+  if (!Claim(stopping ? "cancelled" : "not claimed in time")) return std::nullopt;
+  if (stopping) return AttemptVerdict{v1::STOPPED, "Cancelled before it had started."};
+  return NeverStarted(begin_);
+}
+
+bool AttemptSupervisor::Claim(absl::string_view reason) {
+  internal::v1::Claim claim;
+  claim.mutable_abandoned()->set_reason(std::string(reason));
+  *claim.mutable_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
+      absl::ToUnixNanos(environment_.clock.Now()));
+  const absl::Status claimed = dir_.TryClaim(claim);
+  if (!claimed.ok() && !absl::IsAlreadyExists(claimed)) environment_.Log(claimed.message());
+  return claimed.ok();
+}
+
+std::optional<AttemptVerdict> AttemptSupervisor::CheckProcesses(absl::Duration now) {
+  if (!claim_.has_value() || now - processes_checked_ < kProcessCheckInterval) return std::nullopt;
+  processes_checked_ = now;
+  if (claim_->has_shepherd()) {
+    if (IsAlive(claim_->shepherd()) != Liveness::kDead) return std::nullopt;
+  } else if (now - follow_since_ < environment_.options.claim_timeout) {
+    return std::nullopt;  // A claim that lost its content to a power failure.
+  }
+  // The ranks inherit the lock: as long as it is held, the attempt has not ended.
+  const auto left = dir_.NoProcessLeft();
+  if (!left.ok() || !*left) return std::nullopt;
+  // The exit record is written before the lock goes.
+  const auto exit = dir_.ReadExit();
+  if (exit.ok() && exit->has_value()) return Settle(**exit);
+  while (!Stopped() && !Ingest()) Pause(kRetryStore);
+  if (Stopped()) return std::nullopt;
+  const auto self = Self();
+  return JudgeLost(claim_->has_shepherd() && self.ok() &&
+                   claim_->shepherd().boot_id() != self->boot_id());
+}
+
+std::optional<AttemptVerdict> AttemptSupervisor::Settle(const internal::v1::ExitRecord& exit) {
+  for (const auto& spool : exit.spools()) {
+    tailer_->SetEnd(spool.file(), static_cast<uint64_t>(spool.bytes()));
+  }
+  const absl::Duration since = environment_.clock.Monotonic();
+  while (!Stopped()) {
+    if (!Ingest()) {
+      Pause(kRetryStore);
+      continue;
+    }
+    if (tailer_->ReachedEnds()) return JudgeExit(exit, journal_->Copy().rank_result);
+    if (environment_.clock.Monotonic() - since >= environment_.options.settle_timeout) break;
+    watcher_.Wait(environment_.options.poll_interval);
+  }
+  while (!Stopped()) {
+    const absl::Status told =
+        journal_->Change(Database::Priority::kControl, [](JobJournal::Draft& draft) {
+          v1::Event event;
+          event.mutable_gap()->set_reason("the last bytes of a spool did not arrive in time");
+          draft.Append(std::move(event));
+          return absl::OkStatus();
+        });
+    if (told.ok()) return JudgeExit(exit, journal_->Copy().rank_result);
+    Pause(kRetryStore);
+  }
+  return std::nullopt;
+}
+
+void AttemptSupervisor::PassOnStop() {
+  if (stop_passed_on_ || journal_->state() != v1::STOPPING) return;
+  const auto before = dir_.ReadControl();
+  internal::v1::Control control;
+  if (before.ok() && before->has_value()) control = **before;
+  if (control.want() != internal::v1::Control::WANT_STOP) {
+    control.set_generation(control.generation() + 1);
+    control.set_want(internal::v1::Control::WANT_STOP);
+    control.set_cause(internal::v1::Control::CAUSE_USER);
+    if (const absl::Status written = dir_.WriteControl(control); !written.ok()) {
+      environment_.Log(written.message());
+      return;  // Again at the next look.
+    }
+  }
+  stop_passed_on_ = true;
+  // Only makes it quicker: the shepherd looks once a second anyway.
+  environment_.launcher.Poke(dir_).IgnoreError();
+}
+
+bool AttemptSupervisor::Ingest() {
+  bool more = true;
+  while (more && !Stopped()) {
+    const absl::Status stored = journal_->Change(
+        Database::Priority::kBulk,
+        [&](JobJournal::Draft& draft) { return FoldSpools(*tailer_, draft, &more); });
+    if (stored.ok()) {
+      tailer_->Commit();
+      continue;
+    }
+    if (IsNothingNew(stored)) return true;
+    tailer_->Rollback();
+    environment_.Log(absl::StrCat(dir_.path(), ": ", stored.message()));
+    return false;
+  }
+  return true;
+}
+
+void AttemptSupervisor::End(AttemptVerdict verdict) {
+  const v1::Job job = journal_->Copy().job;
+  std::optional<v1::Model> model;
+  if (verdict.end == v1::COMPLETED && job.has_experiment()) {
+    auto published = environment_.options.publish_model(job, number_, dir_.path());
+    if (published.ok()) {
+      model = *std::move(published);
+    } else {
+      verdict = {v1::INTERNAL,
+                 absl::StrCat("The run was complete, but its model could not be published: ",
+                              published.status().message())};
+    }
+  }
+  std::optional<int64_t> step;
+  if (verdict.end != v1::COMPLETED && job.has_experiment()) {
+    if (auto checkpoint = CheckpointOf(environment_.options, job.uid(), number_)) {
+      step = checkpoint->step;
+    }
+  }
+  while (!Stopped()) {
+    const absl::Status ended = journal_->Change(
+        Database::Priority::kControl, [&](JobJournal::Draft& draft) -> absl::Status {
+          if (model.has_value()) AppendPublished(*model, draft);
+          const JobVerdict next = JudgeJob(verdict, draft.job().state() == v1::STOPPING, number_,
+                                           environment_.options.max_attempts, step);
+          return draft.Apply(next.event, next.message, verdict.end);
+        });
+    if (ended.ok()) return;
+    environment_.Log(absl::StrCat(dir_.path(), ": ", ended.message()));
+    Pause(kRetryStore);
+  }
+}
+
+}  // namespace skytrain

@@ -1,0 +1,102 @@
+#include "server/jobs/attempt_verdict.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace skytrain {
+namespace {
+
+// What is said of each end when the run itself left no words, and what to try.
+struct EndText {
+  v1::AttemptEnd end;
+  absl::string_view what;
+  absl::string_view advice;
+};
+
+constexpr EndText kTexts[] = {
+    {v1::TIME_LIMIT, "The attempt reached its time limit.",
+     "Raise limits.time, or train fewer epochs."},
+    {v1::OUT_OF_GPU_MEMORY, "The GPU's memory ran out.", "Lower train.batch_size."},
+    {v1::OUT_OF_HOST_MEMORY, "The machine's memory ran out, and the kernel ended the worker.",
+     "Lower train.batch_size, or use a smaller data.image.size."},
+    {v1::DISK_FULL, "The disk is full.", "Free some space, then submit again."},
+    {v1::NON_FINITE_LOSS, "The training loss became NaN or infinite.",
+     "Lower the learning rate, or set train.clip_grad_norm."},
+    {v1::STALLED, "No step was done for longer than limits.stall.",
+     "Look at the logs; raise limits.stall when a step may take that long."},
+    {v1::INVALID_DATA, "The data set cannot be used.", "Look at the logs for the files."},
+    {v1::CHECKPOINT_CORRUPT, "The checkpoint to resume from is damaged.", "Submit the job anew."},
+    {v1::LAUNCH_FAILED, "The attempt could not be started.", "Look at the daemon's log."},
+    {v1::WORKER_CRASHED, "The worker crashed.", "Look at the logs of the job."},
+    {v1::RANK_FAILED, "A rank failed.", "Look at the logs of the job."},
+    {v1::INTERNAL, "skytrain failed.", "Look at the logs of the job and of the daemon."},
+};
+
+const EndText* TextOf(v1::AttemptEnd end) {
+  for (const EndText& text : kTexts) {
+    if (text.end == end) return &text;
+  }
+  return nullptr;
+}
+
+bool MayRetry(v1::AttemptEnd end) {
+  return end == v1::WORKER_CRASHED || end == v1::RANK_FAILED || end == v1::SHEPHERD_LOST ||
+         end == v1::NODE_LOST;
+}
+
+// The shepherd saw a rank go, but not why.
+bool IsVague(v1::AttemptEnd end) {
+  return end == v1::ATTEMPT_END_UNSPECIFIED || end == v1::WORKER_CRASHED || end == v1::RANK_FAILED;
+}
+
+}  // namespace
+
+AttemptVerdict JudgeExit(const internal::v1::ExitRecord& exit,
+                         const internal::v1::RankResult& result) {
+  AttemptVerdict verdict{exit.end(), exit.message()};
+  const bool rank_knows = result.end() != v1::ATTEMPT_END_UNSPECIFIED;
+  // A rank that was killed after it wrote its result did not end as it says there.
+  if (rank_knows && exit.signal() == 0 && IsVague(exit.end())) {
+    verdict = {result.end(), result.message()};
+  } else if (rank_knows && result.end() == exit.end() && !result.message().empty()) {
+    verdict.message = result.message();
+  }
+  if (verdict.end == v1::ATTEMPT_END_UNSPECIFIED) verdict.end = v1::INTERNAL;
+  if (verdict.message.empty()) {
+    if (const EndText* text = TextOf(verdict.end)) {
+      verdict.message = absl::StrCat(text->what, " ", text->advice);
+    }
+  }
+  return verdict;
+}
+
+AttemptVerdict JudgeLost(bool rebooted) {
+  if (rebooted) return {v1::NODE_LOST, "The machine was restarted while the job ran."};
+  return {v1::SHEPHERD_LOST, "The job's processes were killed from outside."};
+}
+
+JobVerdict JudgeJob(const AttemptVerdict& attempt, bool stopping, int attempts, int max_attempts,
+                    std::optional<int64_t> checkpoint_step) {
+  if (attempt.end == v1::COMPLETED) return {JobEventType::kCompleted, attempt.message};
+  if (attempt.end == v1::STOPPED || stopping) return {JobEventType::kStopped, attempt.message};
+  JobVerdict verdict{JobEventType::kFailed, attempt.message};
+  const auto add = [&verdict](absl::string_view sentence) {
+    absl::StrAppend(&verdict.message, verdict.message.empty() ? "" : " ", sentence);
+  };
+  if (MayRetry(attempt.end) && attempts < max_attempts) {
+    verdict.event = JobEventType::kRetry;
+    add(checkpoint_step.has_value()
+            ? absl::StrCat("Trying again from the checkpoint of step ", *checkpoint_step, ".")
+            : "Trying again from the beginning: there is no whole checkpoint yet.");
+    return verdict;
+  }
+  if (checkpoint_step.has_value())
+    add(absl::StrCat("Last good checkpoint: step ", *checkpoint_step, "."));
+  add(MayRetry(attempt.end) ? absl::StrCat("Given up after ", attempts, " attempts.")
+                            : "Not retried: the same settings would fail the same way.");
+  return verdict;
+}
+
+}  // namespace skytrain

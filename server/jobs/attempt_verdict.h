@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "server/jobs/job_state.h"
+#include "skytrain/internal/v1/attempt.pb.h"
+#include "skytrain/internal/v1/record.pb.h"
+#include "skytrain/v1/job.pb.h"
+
+namespace skytrain {
+
+// How an attempt ended, and what to say about it.
+struct AttemptVerdict {
+  v1::AttemptEnd end = v1::INTERNAL;
+  std::string message;  // What happened, where, what to try.
+};
+
+// From what shepherd and rank 0 left. The exit record is the truth; where it only knows that a rank
+// left with an error, the rank's own account says more. `result` without an end: rank 0 wrote none.
+AttemptVerdict JudgeExit(const internal::v1::ExitRecord& exit,
+                         const internal::v1::RankResult& result);
+// No exit record, and no process left. `rebooted`: the claim is of another boot.
+AttemptVerdict JudgeLost(bool rebooted);
+
+// What follows for the job.
+struct JobVerdict {
+  JobEventType event = JobEventType::kFailed;
+  std::string message;  // For Termination, or for the event of a retry.
+};
+// `stopping`: a user wants the job to end, so nothing is tried again. `attempts`: how many there
+// were. `checkpoint_step`: of the newest whole checkpoint. Pure.
+JobVerdict JudgeJob(const AttemptVerdict& attempt, bool stopping, int attempts, int max_attempts,
+                    std::optional<int64_t> checkpoint_step);
+
+}  // namespace skytrain

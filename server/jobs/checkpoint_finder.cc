@@ -1,0 +1,72 @@
+#include "server/jobs/checkpoint_finder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/digest/digest.h"
+#include "common/file/file_system.h"
+#include "nlohmann/json.hpp"
+
+namespace skytrain {
+namespace {
+
+constexpr absl::string_view kPrefix = "step-";
+constexpr uint64_t kMaxStateBytes = 16 << 20;
+
+absl::Status Torn(const std::string& path, absl::string_view why) {
+  return absl::DataLossError(absl::StrCat("checkpoint ", path, " is not whole: ", why));
+}
+
+}  // namespace
+
+absl::Status CheckCheckpoint(const std::string& path) {
+  const auto text = FileSystem::Posix().ReadFile(path + "/state.json", kMaxStateBytes);
+  if (!text.ok()) return Torn(path, text.status().message());
+  const auto state = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!state.is_object() || !state.contains("files") || !state["files"].is_object() ||
+      state["files"].empty()) {
+    return Torn(path, "state.json does not list its files");
+  }
+  for (const auto& [file, digest] : state["files"].items()) {
+    if (absl::StrContains(file, "/") || !digest.is_string()) {
+      return Torn(path, "state.json lists a file that cannot be");
+    }
+    const auto actual = Sha256HexOfFile(absl::StrCat(path, "/", file));
+    if (!actual.ok()) return Torn(path, actual.status().message());
+    if (*actual != digest.get<std::string>()) {
+      return Torn(path, absl::StrCat(file, " differs from its SHA-256"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::optional<Checkpoint> NewestCheckpoint(
+    const std::vector<std::string>& folders,
+    const std::function<void(const absl::Status&)>& on_torn) {
+  std::vector<Checkpoint> candidates;
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
+    const auto names = FileSystem::Posix().ListDir(*folder);
+    if (!names.ok()) continue;  // The attempt came to no checkpoint.
+    for (const std::string& name : *names) {
+      Checkpoint candidate;
+      if (absl::StartsWith(name, kPrefix) &&
+          absl::SimpleAtoi(absl::string_view(name).substr(kPrefix.size()), &candidate.step)) {
+        candidate.path = absl::StrCat(*folder, "/", name);
+        candidates.push_back(std::move(candidate));
+      }
+    }
+  }
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Checkpoint& a, const Checkpoint& b) { return a.step > b.step; });
+  for (Checkpoint& candidate : candidates) {
+    const absl::Status whole = CheckCheckpoint(candidate.path);
+    if (whole.ok()) return std::move(candidate);
+    on_torn(whole);
+  }
+  return std::nullopt;
+}
+
+}  // namespace skytrain

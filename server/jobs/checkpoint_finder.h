@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace skytrain {
+
+struct Checkpoint {
+  std::string path;  // Of the folder step-N.
+  int64_t step = 0;
+};
+
+// OK when every file that the folder's state.json lists, {"files": {"model.safetensors": "<SHA-256,
+// hex>", …}}, is there and has that digest. DATA_LOSS says what is wrong.
+absl::Status CheckCheckpoint(const std::string& path);
+
+// The whole checkpoint with the greatest step below any of `folders` (the checkpoints/ of the
+// attempts, oldest first); of equal steps the newest attempt's. Folders still named step-N.tmp were
+// never finished. Torn ones are skipped, and `on_torn` is told why. Reads every byte of those it
+// looks at.
+std::optional<Checkpoint> NewestCheckpoint(const std::vector<std::string>& folders,
+                                           const std::function<void(const absl::Status&)>& on_torn);
+
+}  // namespace skytrain

@@ -1,0 +1,119 @@
+#include "server/jobs/event_fold.h"
+
+#include <cstring>
+#include <vector>
+
+#include "server/events/wire.h"
+
+namespace skytrain {
+namespace {
+
+constexpr int kMaxMetrics = 64;
+
+// The columns of a v1.MetricBatch, not decoded.
+struct Columns {
+  std::vector<absl::string_view> names;
+  absl::string_view name, step, value, epoch;
+};
+
+bool ReadColumns(absl::string_view batch, Columns* columns) {
+  WireReader reader(batch);
+  WireField field;
+  while (reader.Next(&field)) {
+    // Unpacked columns are legal protobuf, but no writer of ours makes them: they stay out of the
+    // fold and in the stream.
+    if (field.type != 2) continue;
+    switch (field.number) {
+      case v1::MetricBatch::kNamesFieldNumber:
+        columns->names.push_back(field.bytes);
+        break;
+      case v1::MetricBatch::kNameFieldNumber:
+        columns->name = field.bytes;
+        break;
+      case v1::MetricBatch::kStepFieldNumber:
+        columns->step = field.bytes;
+        break;
+      case v1::MetricBatch::kValueFieldNumber:
+        columns->value = field.bytes;
+        break;
+      default:
+        break;
+    }
+  }
+  return reader.ok();
+}
+
+double LastDouble(absl::string_view* column) {
+  double value;
+  std::memcpy(&value, column->data() + column->size() - sizeof(value), sizeof(value));
+  column->remove_suffix(sizeof(value));
+  return value;
+}
+
+void SetMetric(absl::string_view name, double value, v1::Job& job) {
+  auto& metrics = *job.mutable_metrics();
+  const std::string key(name);
+  if (const auto found = metrics.find(key); found != metrics.end()) {
+    found->second = value;
+  } else if (static_cast<int>(metrics.size()) < kMaxMetrics) {
+    metrics[key] = value;
+  }
+}
+
+void FoldMetrics(absl::string_view batch, v1::Job& job) {
+  Columns columns;
+  if (!ReadColumns(batch, &columns)) return;
+  uint64_t step = 0;
+  if (absl::string_view steps = columns.step; TakeLastVarint(&steps, &step)) {
+    job.mutable_progress()->set_step(static_cast<int64_t>(step));
+  }
+  std::vector<bool> seen(columns.names.size(), false);
+  size_t missing = columns.names.size();
+  uint64_t name = 0;
+  while (missing > 0 && columns.value.size() >= sizeof(double) &&
+         TakeLastVarint(&columns.name, &name)) {
+    const double value = LastDouble(&columns.value);
+    if (name >= seen.size() || seen[name]) continue;
+    seen[name] = true;
+    --missing;
+    SetMetric(columns.names[name], value, job);
+  }
+}
+
+void FoldProgress(absl::string_view bytes, v1::Job& job) {
+  v1::Progress event;
+  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  v1::JobProgress& progress = *job.mutable_progress();
+  progress.set_phase(event.phase());
+  progress.set_epoch(event.epoch());
+  progress.set_epochs(event.epochs());
+  progress.set_images_per_second(event.images_per_second());
+  progress.set_eta_seconds(event.eta_seconds());
+}
+
+}  // namespace
+
+v1::Event::KindCase KindOf(absl::string_view event) {
+  v1::Event::KindCase kind = v1::Event::KIND_NOT_SET;
+  WireReader reader(event);
+  WireField field;
+  while (reader.Next(&field)) {
+    if (field.type == 2 && field.number >= v1::Event::kMetrics &&
+        field.number <= v1::Event::kData) {
+      kind = static_cast<v1::Event::KindCase>(field.number);
+    }
+  }
+  return reader.ok() ? kind : v1::Event::KIND_NOT_SET;
+}
+
+void FoldEvent(absl::string_view event, v1::Job& job) {
+  WireReader reader(event);
+  WireField field;
+  while (reader.Next(&field)) {
+    if (field.type != 2) continue;
+    if (field.number == v1::Event::kMetrics) FoldMetrics(field.bytes, job);
+    if (field.number == v1::Event::kProgress) FoldProgress(field.bytes, job);
+  }
+}
+
+}  // namespace skytrain

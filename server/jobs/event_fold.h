@@ -1,0 +1,17 @@
+#pragma once
+
+#include "absl/strings/string_view.h"
+#include "skytrain/v1/event.pb.h"
+#include "skytrain/v1/job.pb.h"
+
+namespace skytrain {
+
+// What a serialized v1.Event is: the kind of its oneof. KIND_NOT_SET for bytes that are no event.
+v1::Event::KindCase KindOf(absl::string_view event);
+
+// Folds an event of a worker into the job: the newest value of each metric (at most 64 names), the
+// newest step, and where the run is. Decodes only what it needs: of a metric batch the newest point
+// of each name, walking the columns from their end.
+void FoldEvent(absl::string_view event, v1::Job& job);
+
+}  // namespace skytrain

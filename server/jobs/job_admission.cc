@@ -1,0 +1,140 @@
+#include "server/jobs/job_admission.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/digest/digest.h"
+#include "common/errors.h"
+#include "common/ids.h"
+#include "common/status_macros.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "server/jobs/attempt_plan.h"
+#include "server/spec/check.h"
+
+namespace skytrain {
+namespace {
+
+constexpr size_t kMaxRequestId = 64;
+constexpr size_t kMaxStem = 58;  // 63 less "-" and four characters.
+// A class this many times smaller than the largest is worth a word.
+constexpr int64_t kRareClass = 10;
+
+absl::Status BadRequest(std::string field, std::string description) {
+  return BadRequestError("INVALID_EXPERIMENT", {{std::move(field), std::move(description)}});
+}
+
+absl::Status CheckDemand(const JobManager::Options& options, const v1::Job& job,
+                         const std::string& prefix) {
+  const Demand demand = DemandOf(job, options.cpu_slots);
+  const int gpus = static_cast<int>(options.gpu_devices.size());
+  if (demand.gpus > gpus) {
+    return BadRequest(prefix + "resources.gpus",
+                      absl::StrCat("this node has ", gpus, " GPUs, not ", demand.gpus));
+  }
+  if (demand.cpus > options.cpu_slots) {
+    return BadRequest(prefix + "resources.cpus", absl::StrCat("this node has ", options.cpu_slots,
+                                                              " CPU slots, not ", demand.cpus));
+  }
+  return absl::OkStatus();
+}
+
+// What of the data is worth a look, "" when all is well.
+std::string DataWarning(const v1::Experiment& experiment, const v1::DatasetManifest& manifest) {
+  std::string warning;
+  const auto add = [&warning](const std::string& text) {
+    absl::StrAppend(&warning, warning.empty() ? "" : "; ", text);
+  };
+  for (const auto& problem : manifest.problems()) {
+    add(absl::StrCat(problem.count(), " ", problem.kind(), " left out"));
+  }
+  if (experiment.task().classification().class_weights() ==
+      v1::Classification::CLASS_WEIGHTS_BALANCED) {
+    return warning;
+  }
+  const auto by_count = [](const auto& a, const auto& b) { return a.count() < b.count(); };
+  const auto& classes = manifest.classes();
+  if (classes.empty()) return warning;
+  const auto [rarest, largest] = std::minmax_element(classes.begin(), classes.end(), by_count);
+  if (rarest->count() * kRareClass < largest->count()) {
+    add(absl::StrCat(rarest->count(), " ", rarest->name(), ": consider class_weights"));
+  }
+  return warning;
+}
+
+absl::StatusOr<AdmittedJob> AdmitExperiment(const JobManager::Options& options,
+                                            const v1::Experiment& experiment) {
+  AdmittedJob admitted;
+  *admitted.job.mutable_experiment() = experiment;
+  ASSIGN_OR_RETURN(const spec::TrainingPlan plan, spec::MakePlan(experiment));
+  RETURN_IF_ERROR(CheckDemand(options, admitted.job, ""));
+  ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
+                   options.manifest(experiment.data(), plan.target));
+  ASSIGN_OR_RETURN(admitted.estimate, spec::CheckAgainstData(experiment, plan, manifest));
+  admitted.job.set_data_warning(DataWarning(experiment, manifest));
+  admitted.stem = plan.name.empty() ? "experiment" : plan.name;
+  return admitted;
+}
+
+absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
+                                            const v1::Evaluation& evaluation) {
+  RETURN_IF_ERROR(spec::CheckEvaluation(evaluation));
+  AdmittedJob admitted;
+  *admitted.job.mutable_evaluation() = evaluation;
+  RETURN_IF_ERROR(CheckDemand(options, admitted.job, "evaluation."));
+  ASSIGN_OR_RETURN(const ModelLocation location, options.find_model(evaluation.model()));
+  // "models/M" means the version that is the newest now, not when the job runs.
+  admitted.job.mutable_evaluation()->set_model(location.model.name());
+  ASSIGN_OR_RETURN(const v1::DatasetManifest manifest, options.manifest(evaluation.data(), ""));
+  admitted.estimate.set_parameters(location.model.parameters());
+  admitted.estimate.set_test_samples(manifest.count());
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(location.model.name()));
+  admitted.stem = absl::StrCat("evaluate-", name.model);
+  return admitted;
+}
+
+}  // namespace
+
+std::string PayloadDigest(const v1::CreateJobRequest& request) {
+  v1::CreateJobRequest payload = request;
+  payload.clear_request_id();
+  payload.clear_validate_only();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);  // `labels` is a map.
+    payload.SerializeToCodedStream(&coded);
+  }
+  return Sha256Hex(bytes);
+}
+
+absl::StatusOr<AdmittedJob> Admit(const JobManager::Options& options,
+                                  const v1::CreateJobRequest& request) {
+  if (request.request_id().size() > kMaxRequestId) {
+    return BadRequest("request_id",
+                      absl::StrCat("must have at most ", kMaxRequestId, " characters"));
+  }
+  if (!request.job_id().empty()) RETURN_IF_ERROR(ValidateJobId(request.job_id()));
+  std::optional<absl::StatusOr<AdmittedJob>> admitted;
+  switch (request.job().spec_case()) {
+    case v1::Job::kExperiment:
+      admitted = AdmitExperiment(options, request.job().experiment());
+      break;
+    case v1::Job::kEvaluation:
+      admitted = AdmitEvaluation(options, request.job().evaluation());
+      break;
+    case v1::Job::SPEC_NOT_SET:
+      return BadRequest("job", "needs an experiment or an evaluation");
+  }
+  if (admitted->ok()) {
+    std::string& stem = (*admitted)->stem;
+    stem.resize(std::min(stem.size(), kMaxStem));
+    while (!stem.empty() && stem.back() == '-') stem.pop_back();
+  }
+  return *std::move(admitted);
+}
+
+}  // namespace skytrain

@@ -1,0 +1,145 @@
+#include "server/jobs/job_journal.h"
+
+#include "common/digest/digest.h"
+#include "common/status_macros.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/jobs/job_codec.h"
+#include "server/store/event_rows.h"
+#include "server/store/job_rows.h"
+
+namespace skytrain {
+namespace {
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
+}
+
+absl::Status InsertBatches(Connection& connection, absl::string_view uid,
+                           const EventBatchBuilder& events) {
+  for (const EventBatchBuilder::Batch& batch : events.batches()) {
+    RETURN_IF_ERROR(InsertBatch(connection, uid, batch.first_seq, batch.count,
+                                MaskCrc(Crc32c(batch.bytes)), batch.bytes));
+  }
+  return absl::OkStatus();
+}
+
+void SetTimes(v1::JobState to, absl::Time now, v1::Job& job) {
+  if (to == v1::STARTING && !job.has_start_time()) *job.mutable_start_time() = ToTimestamp(now);
+  if (IsTerminal(to)) *job.mutable_end_time() = ToTimestamp(now);
+}
+
+}  // namespace
+
+v1::Attempt& JobJournal::Draft::attempt() {
+  return *record_.job.mutable_attempts(record_.job.attempts_size() - 1);
+}
+
+int JobJournal::Draft::AttemptNumber() const { return record_.job.attempts_size(); }
+
+void JobJournal::Draft::Append(v1::Event event) {
+  if (!event.has_time()) *event.mutable_time() = ToTimestamp(now_);
+  AppendBytes(event.SerializeAsString());
+}
+
+void JobJournal::Draft::AppendBytes(absl::string_view event) {
+  events_.Append(event, AttemptNumber());
+  record_.job.set_last_seq(events_.next_seq() - 1);
+}
+
+absl::Status JobJournal::Draft::Apply(JobEventType type, const std::string& message,
+                                      v1::AttemptEnd attempt_end) {
+  v1::Job& job = record_.job;
+  const v1::JobState from = job.state();
+  ASSIGN_OR_RETURN(const v1::JobState to, NextState(from, type));
+  if (attempt_end != v1::ATTEMPT_END_UNSPECIFIED) {
+    attempt().set_end(attempt_end);
+    attempt().set_message(message);
+    *attempt().mutable_end_time() = ToTimestamp(now_);
+  }
+  if (from == to) return absl::OkStatus();
+  job.set_state(to);
+  SetTimes(to, now_, job);
+  v1::Event event;
+  v1::StateChange& change = *event.mutable_state();
+  change.set_from(from);
+  change.set_to(to);
+  change.set_message(message);
+  change.set_attempt_end(attempt_end);
+  if (IsTerminal(to)) {
+    v1::Termination& termination = *job.mutable_termination();
+    termination.set_reason(attempt_end);
+    termination.set_message(message);
+    termination.set_cancelled(to == v1::CANCELLED);
+    *change.mutable_termination() = termination;
+  }
+  Append(std::move(event));
+  return absl::OkStatus();
+}
+
+void JobJournal::Draft::MoveOffsets(std::vector<std::pair<std::string, uint64_t>> offsets) {
+  offsets_ = std::move(offsets);
+}
+
+JobJournal::JobJournal(JobRecord record, Database& database, EventHub& hub, Clock& clock)
+    : uid_(record.job.uid()),
+      database_(database),
+      hub_(hub),
+      clock_(clock),
+      record_(std::move(record)),
+      state_(record_.job.state()) {}
+
+absl::Status JobJournal::Change(Database::Priority priority,
+                                absl::FunctionRef<absl::Status(Draft&)> change) {
+  int64_t last_seq = 0;
+  bool terminal = false;
+  {
+    MutexLock lock(mu_);
+    EventBatchBuilder& events = events_;
+    events.Reset(record_.job.last_seq() + 1);
+    Draft draft(record_, events, clock_.Now());
+    RETURN_IF_ERROR(change(draft));
+    const v1::Job& job = draft.record_.job;
+    const JobRow row = ToSnapshotRow(job);
+    AttemptRow attempt;
+    if (job.attempts_size() > 0) {
+      attempt = {job.attempts_size(), job.attempts().rbegin()->SerializeAsString(),
+                 draft.record_.rank_result.SerializeAsString()};
+    }
+    RETURN_IF_ERROR(database_.Write(
+        priority,
+        [&](Connection& connection) -> absl::Status {
+          RETURN_IF_ERROR(InsertBatches(connection, uid_, events));
+          for (const auto& [file, offset] : draft.offsets_) {
+            RETURN_IF_ERROR(PutSpoolOffset(connection, uid_, attempt.number, file, offset));
+          }
+          if (attempt.number > 0) RETURN_IF_ERROR(PutAttempt(connection, uid_, attempt));
+          return UpdateJob(connection, row);
+        },
+        events.bytes()));
+    last_seq = job.last_seq();
+    terminal = IsTerminal(job.state());
+    state_.store(job.state());
+    record_ = std::move(draft.record_);
+  }
+  hub_.Publish(uid_, last_seq, terminal);
+  return absl::OkStatus();
+}
+
+JobRecord JobJournal::Copy() const {
+  MutexLock lock(mu_);
+  return record_;
+}
+
+absl::Status JobJournal::Insert(Connection& connection, v1::Job& job, absl::Time now) {
+  EventBatchBuilder events;
+  events.Reset(1);
+  Draft draft(JobRecord{job, {}}, events, now);
+  *draft.job().mutable_create_time() = ToTimestamp(now);
+  RETURN_IF_ERROR(draft.Apply(JobEventType::kCreated, ""));
+  job = draft.job();
+  RETURN_IF_ERROR(InsertJob(connection, ToRow(job)));
+  return InsertBatches(connection, job.uid(), events);
+}
+
+}  // namespace skytrain

@@ -1,0 +1,83 @@
+#include "server/store/event_rows.h"
+
+#include "common/status_macros.h"
+
+namespace skytrain {
+
+absl::Status InsertBatch(Connection& connection, absl::string_view job_uid, int64_t first_seq,
+                         int64_t count, uint32_t crc32c, absl::string_view events) {
+  ASSIGN_OR_RETURN(
+      Statement insert,
+      connection.Prepare("INSERT INTO event_batches (job_uid, first_seq, count, crc32c, events) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5)"));
+  insert.BindText(1, job_uid).Bind(2, first_seq).Bind(3, count);
+  return insert.Bind(4, crc32c).BindBlob(5, events).Run();
+}
+
+absl::StatusOr<std::optional<BatchRow>> FindBatch(Connection& connection, absl::string_view job_uid,
+                                                  int64_t seq) {
+  ASSIGN_OR_RETURN(Statement select,
+                   connection.Prepare("SELECT first_seq, count, crc32c, events FROM event_batches "
+                                      "WHERE job_uid = ?1 AND first_seq <= ?2 "
+                                      "ORDER BY first_seq DESC LIMIT 1"));
+  ASSIGN_OR_RETURN(const bool found, select.BindText(1, job_uid).Bind(2, seq).Step());
+  if (!found) return std::optional<BatchRow>();
+  return std::optional<BatchRow>(BatchRow{select.Int(0), select.Int(1),
+                                          static_cast<uint32_t>(select.Int(2)),
+                                          std::string(select.Blob(3))});
+}
+
+absl::StatusOr<int64_t> DeleteBatches(Connection& connection, absl::string_view job_uid,
+                                      int64_t limit) {
+  ASSIGN_OR_RETURN(
+      Statement remove,
+      connection.Prepare("DELETE FROM event_batches WHERE job_uid = ?1 AND first_seq IN "
+                         "(SELECT first_seq FROM event_batches WHERE job_uid = ?1 "
+                         "ORDER BY first_seq LIMIT ?2)"));
+  RETURN_IF_ERROR(remove.BindText(1, job_uid).Bind(2, limit).Run());
+  return connection.Changes();
+}
+
+absl::StatusOr<std::vector<std::string>> UidsWithoutJob(Connection& connection) {
+  // Skips from job to job along the primary key instead of reading every batch.
+  ASSIGN_OR_RETURN(
+      Statement select,
+      connection.Prepare(
+          "WITH RECURSIVE present(uid) AS ("
+          "  SELECT min(job_uid) FROM event_batches"
+          "  UNION ALL"
+          "  SELECT (SELECT min(job_uid) FROM event_batches WHERE job_uid > present.uid)"
+          "  FROM present WHERE present.uid IS NOT NULL) "
+          "SELECT uid FROM present WHERE uid IS NOT NULL AND uid NOT IN (SELECT uid FROM jobs)"));
+  std::vector<std::string> uids;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return uids;
+    uids.emplace_back(select.Text(0));
+  }
+}
+
+absl::Status PutSpoolOffset(Connection& connection, absl::string_view job_uid, int attempt,
+                            absl::string_view file, uint64_t offset) {
+  ASSIGN_OR_RETURN(
+      Statement put,
+      connection.Prepare("INSERT OR REPLACE INTO spool_offsets (job_uid, number, file, offset) "
+                         "VALUES (?1, ?2, ?3, ?4)"));
+  put.BindText(1, job_uid).Bind(2, attempt).BindText(3, file);
+  return put.Bind(4, static_cast<int64_t>(offset)).Run();
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, uint64_t>>> SpoolOffsets(
+    Connection& connection, absl::string_view job_uid, int attempt) {
+  ASSIGN_OR_RETURN(Statement select, connection.Prepare("SELECT file, offset FROM spool_offsets "
+                                                        "WHERE job_uid = ?1 AND number = ?2"));
+  select.BindText(1, job_uid).Bind(2, attempt);
+  std::vector<std::pair<std::string, uint64_t>> offsets;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return offsets;
+    offsets.emplace_back(std::string(select.Text(0)), static_cast<uint64_t>(select.Int(1)));
+  }
+}
+
+}  // namespace skytrain

@@ -1,0 +1,153 @@
+#include "server/store/job_rows.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace skytrain {
+namespace {
+
+constexpr absl::string_view kSelectById =
+    "SELECT j.uid, j.id, j.owner, j.state, j.last_seq, j.snapshot, s.spec "
+    "FROM jobs j JOIN job_specs s ON s.uid = j.uid WHERE j.id = ?1";
+constexpr absl::string_view kSelectByUid =
+    "SELECT j.uid, j.id, j.owner, j.state, j.last_seq, j.snapshot, s.spec "
+    "FROM jobs j JOIN job_specs s ON s.uid = j.uid WHERE j.uid = ?1";
+constexpr absl::string_view kSelectPage =
+    "SELECT j.uid, j.id, j.owner, j.state, j.last_seq, j.snapshot, s.spec "
+    "FROM jobs j JOIN job_specs s ON s.uid = j.uid "
+    "WHERE (?1 = '' OR j.owner = ?1) AND (?2 = '' OR j.uid < ?2) AND ((?3 >> j.state) & 1) = 1 "
+    "ORDER BY j.uid DESC LIMIT ?4";
+
+JobRow RowOf(const Statement& statement) {
+  JobRow row;
+  row.uid = std::string(statement.Text(0));
+  row.id = std::string(statement.Text(1));
+  row.owner = std::string(statement.Text(2));
+  row.state = static_cast<int>(statement.Int(3));
+  row.last_seq = statement.Int(4);
+  row.snapshot = std::string(statement.Blob(5));
+  row.spec = std::string(statement.Blob(6));
+  return row;
+}
+
+absl::StatusOr<std::optional<JobRow>> FindJob(Connection& connection, absl::string_view sql,
+                                              absl::string_view key) {
+  ASSIGN_OR_RETURN(Statement select, connection.Prepare(sql));
+  ASSIGN_OR_RETURN(const bool found, select.BindText(1, key).Step());
+  if (!found) return std::optional<JobRow>();
+  return std::optional<JobRow>(RowOf(select));
+}
+
+}  // namespace
+
+absl::Status InsertJob(Connection& connection, const JobRow& row) {
+  ASSIGN_OR_RETURN(
+      Statement job,
+      connection.Prepare("INSERT INTO jobs (uid, id, owner, state, last_seq, snapshot) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"));
+  job.BindText(1, row.uid).BindText(2, row.id).BindText(3, row.owner);
+  RETURN_IF_ERROR(job.Bind(4, row.state).Bind(5, row.last_seq).BindBlob(6, row.snapshot).Run());
+  ASSIGN_OR_RETURN(Statement spec,
+                   connection.Prepare("INSERT INTO job_specs (uid, spec) VALUES (?1, ?2)"));
+  return spec.BindText(1, row.uid).BindBlob(2, row.spec).Run();
+}
+
+absl::Status UpdateJob(Connection& connection, const JobRow& row) {
+  ASSIGN_OR_RETURN(Statement update,
+                   connection.Prepare(
+                       "UPDATE jobs SET state = ?2, last_seq = ?3, snapshot = ?4 WHERE uid = ?1"));
+  update.BindText(1, row.uid).Bind(2, row.state).Bind(3, row.last_seq).BindBlob(4, row.snapshot);
+  RETURN_IF_ERROR(update.Run());
+  if (connection.Changes() != 1) return absl::NotFoundError(absl::StrCat("no job ", row.uid));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<JobRow>> FindJobById(Connection& connection, absl::string_view id) {
+  return FindJob(connection, kSelectById, id);
+}
+
+absl::StatusOr<std::optional<JobRow>> FindJobByUid(Connection& connection, absl::string_view uid) {
+  return FindJob(connection, kSelectByUid, uid);
+}
+
+absl::StatusOr<std::vector<JobRow>> ListJobs(Connection& connection, const JobFilter& filter) {
+  ASSIGN_OR_RETURN(Statement select, connection.Prepare(kSelectPage));
+  select.BindText(1, filter.owner).BindText(2, filter.before_uid);
+  select.Bind(3, static_cast<int64_t>(filter.states)).Bind(4, filter.limit);
+  std::vector<JobRow> rows;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return rows;
+    rows.push_back(RowOf(select));
+  }
+}
+
+absl::StatusOr<std::vector<std::string>> UidsInStates(Connection& connection, uint64_t states) {
+  ASSIGN_OR_RETURN(
+      Statement select,
+      connection.Prepare("SELECT uid FROM jobs WHERE ((?1 >> state) & 1) = 1 ORDER BY uid"));
+  select.Bind(1, static_cast<int64_t>(states));
+  std::vector<std::string> uids;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return uids;
+    uids.emplace_back(select.Text(0));
+  }
+}
+
+absl::Status DeleteJob(Connection& connection, absl::string_view uid) {
+  for (absl::string_view sql :
+       {"DELETE FROM jobs WHERE uid = ?1", "DELETE FROM job_specs WHERE uid = ?1",
+        "DELETE FROM attempts WHERE job_uid = ?1",
+        "DELETE FROM spool_offsets WHERE job_uid = ?1"}) {
+    ASSIGN_OR_RETURN(Statement statement, connection.Prepare(sql));
+    RETURN_IF_ERROR(statement.BindText(1, uid).Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PutAttempt(Connection& connection, absl::string_view job_uid, const AttemptRow& row) {
+  ASSIGN_OR_RETURN(
+      Statement put,
+      connection.Prepare("INSERT OR REPLACE INTO attempts (job_uid, number, attempt, rank_result) "
+                         "VALUES (?1, ?2, ?3, ?4)"));
+  put.BindText(1, job_uid).Bind(2, row.number);
+  return put.BindBlob(3, row.attempt).BindBlob(4, row.rank_result).Run();
+}
+
+absl::StatusOr<std::vector<AttemptRow>> ListAttempts(Connection& connection,
+                                                     absl::string_view job_uid) {
+  ASSIGN_OR_RETURN(Statement select,
+                   connection.Prepare("SELECT number, attempt, rank_result FROM attempts "
+                                      "WHERE job_uid = ?1 ORDER BY number"));
+  select.BindText(1, job_uid);
+  std::vector<AttemptRow> rows;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return rows;
+    rows.push_back({static_cast<int>(select.Int(0)), std::string(select.Blob(1)),
+                    std::string(select.Blob(2))});
+  }
+}
+
+absl::StatusOr<std::optional<RequestRow>> FindRequest(Connection& connection,
+                                                      absl::string_view owner,
+                                                      absl::string_view request_id) {
+  ASSIGN_OR_RETURN(Statement select, connection.Prepare("SELECT payload, job_uid FROM requests "
+                                                        "WHERE owner = ?1 AND request_id = ?2"));
+  ASSIGN_OR_RETURN(const bool found, select.BindText(1, owner).BindText(2, request_id).Step());
+  if (!found) return std::optional<RequestRow>();
+  return std::optional<RequestRow>(
+      RequestRow{std::string(select.Text(0)), std::string(select.Text(1))});
+}
+
+absl::Status InsertRequest(Connection& connection, absl::string_view owner,
+                           absl::string_view request_id, const RequestRow& row) {
+  ASSIGN_OR_RETURN(Statement insert,
+                   connection.Prepare("INSERT INTO requests (owner, request_id, payload, job_uid) "
+                                      "VALUES (?1, ?2, ?3, ?4)"));
+  insert.BindText(1, owner).BindText(2, request_id);
+  return insert.BindText(3, row.payload).BindText(4, row.job_uid).Run();
+}
+
+}  // namespace skytrain

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/store/connection.h"
+
+namespace skytrain {
+
+// Rows of `jobs`, `job_specs`, `attempts` and `requests`. Blobs are serialized protos; what is in
+// them is the business of server/jobs.
+
+struct JobRow {
+  std::string uid;
+  std::string id;
+  std::string owner;
+  int state = 0;
+  int64_t last_seq = 0;
+  std::string snapshot;
+  std::string spec;
+};
+
+struct AttemptRow {
+  int number = 0;
+  std::string attempt;
+  std::string rank_result;
+};
+
+struct RequestRow {
+  std::string payload;
+  std::string job_uid;
+};
+
+// ALREADY_EXISTS when id or uid are taken.
+absl::Status InsertJob(Connection& connection, const JobRow& row);
+// State, last_seq and snapshot of the job `row.uid`; the rest never changes. NOT_FOUND.
+absl::Status UpdateJob(Connection& connection, const JobRow& row);
+absl::StatusOr<std::optional<JobRow>> FindJobById(Connection& connection, absl::string_view id);
+absl::StatusOr<std::optional<JobRow>> FindJobByUid(Connection& connection, absl::string_view uid);
+
+struct JobFilter {
+  std::string owner;               // Empty: of all.
+  std::string before_uid;          // Only older ones; empty: from the newest on.
+  uint64_t states = ~uint64_t{0};  // Bit n: state n.
+  int limit = 50;
+};
+// Newest first.
+absl::StatusOr<std::vector<JobRow>> ListJobs(Connection& connection, const JobFilter& filter);
+// Oldest first.
+absl::StatusOr<std::vector<std::string>> UidsInStates(Connection& connection, uint64_t states);
+// The job with its spec and attempts; not its events (they go in portions: DeleteBatches).
+absl::Status DeleteJob(Connection& connection, absl::string_view uid);
+
+// Inserts or replaces.
+absl::Status PutAttempt(Connection& connection, absl::string_view job_uid, const AttemptRow& row);
+absl::StatusOr<std::vector<AttemptRow>> ListAttempts(Connection& connection,
+                                                     absl::string_view job_uid);
+
+absl::StatusOr<std::optional<RequestRow>> FindRequest(Connection& connection,
+                                                      absl::string_view owner,
+                                                      absl::string_view request_id);
+absl::Status InsertRequest(Connection& connection, absl::string_view owner,
+                           absl::string_view request_id, const RequestRow& row);
+
+}  // namespace skytrain

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/clock.h"
+#include "gtest/gtest.h"
+#include "server/events/event_hub.h"
+#include "server/events/event_log.h"
+#include "server/jobs/job_manager.h"
+#include "server/store/database.h"
+#include "skytrain/v1/event.pb.h"
+#include "tests/support/fake_launcher.h"
+#include "tests/support/temp_dir.h"
+
+namespace skytrain {
+
+// A daemon's inside without its outside: store, events and jobs over a folder of their own, with
+// scripted attempts. Restart() leaves everything as a killed daemon would and starts anew on it.
+class JobWorld {
+ public:
+  JobWorld();
+  ~JobWorld();
+
+  void Stop();
+  void Start();
+  void Restart();
+
+  JobManager::Options& options() { return options_; }  // Take effect at the next Start.
+  JobManager& jobs() { return *jobs_; }
+  FakeLauncher& launcher() { return *launcher_; }
+  Database& database() { return *database_; }
+  EventHub& hub() { return hub_; }
+  const std::string& path() const { return dir_.path(); }
+
+  // A small valid request; `id` as job_id.
+  static v1::CreateJobRequest Request(const std::string& id);
+  v1::Job Create(const std::string& id);
+  v1::Job Get(const std::string& id);
+  // Waits until the job is as `condition` wants it; fails the test after 20 s.
+  v1::Job WaitUntil(const std::string& id, const std::function<bool(const v1::Job&)>& condition);
+  v1::Job WaitForState(const std::string& id, v1::JobState state);
+  v1::Job WaitForEnd(const std::string& id);
+  // All committed events, checked to be numbered without a gap.
+  std::vector<v1::Event> Events(const std::string& uid);
+  std::string AttemptFolder(const v1::Job& job, int number) const;
+
+  static const Caller kAna;
+
+ private:
+  TempDir dir_;
+  JobManager::Options options_;
+  std::unique_ptr<Database> database_;
+  EventHub hub_;
+  std::unique_ptr<FakeLauncher> launcher_;
+  std::unique_ptr<JobManager> jobs_;
+};
+
+}  // namespace skytrain
