@@ -1,0 +1,226 @@
+#include "client/api/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/api/retry.h"
+#include "common/errors.h"
+#include "common/grpc/channel.h"
+#include "common/grpc/status.h"
+#include "common/status_macros.h"
+#include "skytrain/v1/blob_service.grpc.pb.h"
+#include "skytrain/v1/dataset_service.grpc.pb.h"
+#include "skytrain/v1/job_service.grpc.pb.h"
+#include "skytrain/v1/model_service.grpc.pb.h"
+#include "skytrain/v1/node_service.grpc.pb.h"
+
+namespace skytrain::client {
+namespace {
+
+constexpr absl::Duration kDeadline = absl::Seconds(20);
+// The server reads the header of every image of the set, once.
+constexpr absl::Duration kInspectDeadline = absl::Minutes(30);
+constexpr int kPageSize = 500;
+
+// gRPC's own texts ("failed to connect to all addresses; last error: …") say less than the address.
+absl::Status Translate(const grpc::Status& status, const Target& target, bool interrupted) {
+  if (status.ok()) return absl::OkStatus();
+  if (interrupted && status.error_code() == grpc::StatusCode::CANCELLED) {
+    return absl::CancelledError("interrupted");
+  }
+  absl::Status translated = FromGrpcStatus(status);
+  if (!ReasonOf(translated).empty()) return translated;
+  switch (translated.code()) {
+    case absl::StatusCode::kUnavailable:
+      return absl::UnavailableError(absl::StrCat("cannot reach the server at ", target.shown, " (",
+                                                 status.error_message(), ")"));
+    case absl::StatusCode::kDeadlineExceeded:
+      return absl::DeadlineExceededError(
+          absl::StrCat("the server at ", target.shown, " did not answer in time"));
+    case absl::StatusCode::kUnimplemented:
+      return absl::UnimplementedError(absl::StrCat(
+          "the server at ", target.shown,
+          " does not know this call: it is older than this client; see skytrain info"));
+    default:
+      return translated;
+  }
+}
+
+}  // namespace
+
+struct Client::Stubs {
+  explicit Stubs(std::shared_ptr<grpc::Channel> channel)
+      : jobs(channel), datasets(channel), models(channel), blobs(channel), nodes(channel) {}
+
+  // One unary call with retries. `method`: a stub's member function.
+  template <typename Stub, typename Request, typename Response>
+  absl::Status Call(Client& client, Stub& stub,
+                    grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response& response,
+                    absl::Duration deadline = kDeadline) {
+    return Retry(client.interrupt_, Backoff(), [&]() -> absl::Status {
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(deadline));
+      Interrupt::Hook hook(client.interrupt_, [&context] { context.TryCancel(); });
+      const grpc::Status status = (stub.*method)(&context, request, &response);
+      return Translate(status, client.target_, client.interrupt_.raised());
+    });
+  }
+
+  template <typename Response>
+  absl::Status Drain(Client& client, grpc::ClientContext& context,
+                     std::unique_ptr<grpc::ClientReader<Response>> reader,
+                     const std::function<absl::Status(const Response&)>& take) {
+    Response message;
+    while (reader->Read(&message)) {
+      if (absl::Status taken = take(message); !taken.ok()) {
+        context.TryCancel();
+        reader->Finish();
+        return taken;
+      }
+    }
+    return Translate(reader->Finish(), client.target_, client.interrupt_.raised());
+  }
+
+  v1::JobService::Stub jobs;
+  v1::DatasetService::Stub datasets;
+  v1::ModelService::Stub models;
+  v1::BlobService::Stub blobs;
+  v1::NodeService::Stub nodes;
+};
+
+Client::Client(Target target, Interrupt& interrupt)
+    : target_(std::move(target)),
+      interrupt_(interrupt),
+      stubs_(std::make_unique<Stubs>(grpc::CreateCustomChannel(
+          target_.uri, grpc::InsecureChannelCredentials(), ClientChannelArguments()))) {}
+
+Client::~Client() = default;
+
+absl::StatusOr<v1::CreateJobResponse> Client::CreateJob(const v1::CreateJobRequest& request) {
+  v1::CreateJobResponse response;
+  RETURN_IF_ERROR(
+      stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::CreateJob, request, response));
+  return response;
+}
+
+absl::StatusOr<v1::Job> Client::GetJob(const std::string& name) {
+  v1::GetJobRequest request;
+  request.set_name(name);
+  v1::Job job;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::GetJob, request, job));
+  return job;
+}
+
+absl::StatusOr<std::vector<v1::Job>> Client::ListJobs(const std::vector<v1::JobState>& states,
+                                                      int limit) {
+  v1::ListJobsRequest request;
+  request.set_page_size(limit > 0 && limit < kPageSize ? limit : kPageSize);
+  for (const v1::JobState state : states) request.add_states(state);
+  std::vector<v1::Job> jobs;
+  do {
+    v1::ListJobsResponse response;
+    RETURN_IF_ERROR(
+        stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::ListJobs, request, response));
+    for (v1::Job& job : *response.mutable_jobs()) {
+      if (limit > 0 && jobs.size() == static_cast<size_t>(limit)) return jobs;
+      jobs.push_back(std::move(job));
+    }
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return jobs;
+}
+
+absl::StatusOr<v1::Job> Client::CancelJob(const std::string& name) {
+  v1::CancelJobRequest request;
+  request.set_name(name);
+  v1::Job job;
+  RETURN_IF_ERROR(
+      stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::CancelJob, request, job));
+  return job;
+}
+
+absl::Status Client::DeleteJob(const std::string& name) {
+  v1::DeleteJobRequest request;
+  request.set_name(name);
+  google::protobuf::Empty response;
+  return stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::DeleteJob, request, response);
+}
+
+absl::StatusOr<v1::Job> Client::WaitJob(const std::string& name, absl::Duration timeout) {
+  v1::WaitJobRequest request;
+  request.set_name(name);
+  absl::Duration rest;
+  request.mutable_timeout()->set_seconds(absl::IDivDuration(timeout, absl::Seconds(1), &rest));
+  request.mutable_timeout()->set_nanos(static_cast<int>(rest / absl::Nanoseconds(1)));
+  v1::Job job;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::WaitJob, request, job,
+                               timeout + kDeadline));
+  return job;
+}
+
+absl::StatusOr<v1::DatasetManifest> Client::InspectDataset(
+    const v1::InspectDatasetRequest& request) {
+  v1::DatasetManifest manifest;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->datasets, &v1::DatasetService::Stub::InspectDataset,
+                               request, manifest, kInspectDeadline));
+  return manifest;
+}
+
+absl::StatusOr<v1::Model> Client::GetModel(const std::string& name) {
+  v1::GetModelRequest request;
+  request.set_name(name);
+  v1::Model model;
+  RETURN_IF_ERROR(
+      stubs_->Call(*this, stubs_->models, &v1::ModelService::Stub::GetModel, request, model));
+  return model;
+}
+
+absl::StatusOr<std::vector<v1::Model>> Client::ListModels() {
+  v1::ListModelsRequest request;
+  request.set_page_size(kPageSize);
+  std::vector<v1::Model> models;
+  do {
+    v1::ListModelsResponse response;
+    RETURN_IF_ERROR(stubs_->Call(*this, stubs_->models, &v1::ModelService::Stub::ListModels,
+                                 request, response));
+    for (v1::Model& model : *response.mutable_models()) models.push_back(std::move(model));
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return models;
+}
+
+absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {
+  v1::ServerInfo info;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->nodes, &v1::NodeService::Stub::GetServerInfo,
+                               v1::GetServerInfoRequest(), info));
+  return info;
+}
+
+absl::StatusOr<v1::ListDevicesResponse> Client::ListDevices() {
+  v1::ListDevicesResponse response;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->nodes, &v1::NodeService::Stub::ListDevices,
+                               v1::ListDevicesRequest(), response));
+  return response;
+}
+
+absl::Status Client::StreamEvents(
+    const v1::WatchEventsRequest& request,
+    const std::function<absl::Status(const v1::WatchEventsResponse&)>& take) {
+  grpc::ClientContext context;
+  Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
+  return stubs_->Drain(*this, context, stubs_->jobs.WatchEvents(&context, request), take);
+}
+
+absl::Status Client::StreamBlob(
+    const v1::ReadBlobRequest& request,
+    const std::function<absl::Status(const v1::ReadBlobResponse&)>& take) {
+  grpc::ClientContext context;
+  Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
+  return stubs_->Drain(*this, context, stubs_->blobs.ReadBlob(&context, request), take);
+}
+
+}  // namespace skytrain::client

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/api/interrupt.h"
+#include "client/api/target.h"
+#include "skytrain/v1/blob_service.pb.h"
+#include "skytrain/v1/dataset_service.pb.h"
+#include "skytrain/v1/job_service.pb.h"
+#include "skytrain/v1/model_service.pb.h"
+#include "skytrain/v1/node_service.pb.h"
+
+namespace skytrain::client {
+
+// The server's API, as blocking calls. Unary calls have a deadline and are repeated on UNAVAILABLE
+// (see Retry); streams are not, their callers know where to go on. Errors are the server's, with
+// their reasons; an interruption is CANCELLED. client.cc is the only place where the client knows
+// gRPC. Thread-safe.
+class Client {
+ public:
+  // Connects with the first call.
+  Client(Target target, Interrupt& interrupt);
+  ~Client();
+
+  const Target& target() const { return target_; }
+  Interrupt& interrupt() { return interrupt_; }
+
+  // `request` must carry a request_id, since it may be sent twice.
+  absl::StatusOr<v1::CreateJobResponse> CreateJob(const v1::CreateJobRequest& request);
+  // `name` of a job here and below: "jobs/{job}".
+  absl::StatusOr<v1::Job> GetJob(const std::string& name);
+  // All pages, newest first, or the first `limit` jobs (0: no limit).
+  absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::vector<v1::JobState>& states, int limit);
+  absl::StatusOr<v1::Job> CancelJob(const std::string& name);
+  absl::Status DeleteJob(const std::string& name);
+  // Answers when the job is over or after `timeout` (at most 60 s) with the job as it is then.
+  absl::StatusOr<v1::Job> WaitJob(const std::string& name, absl::Duration timeout);
+
+  absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::InspectDatasetRequest& request);
+  absl::StatusOr<v1::Model> GetModel(const std::string& name);
+  absl::StatusOr<std::vector<v1::Model>> ListModels();
+  absl::StatusOr<v1::ServerInfo> GetServerInfo();
+  absl::StatusOr<v1::ListDevicesResponse> ListDevices();
+
+  // Calls `take` for each message until the stream ends or `take` returns an error, which is then
+  // the result.
+  absl::Status StreamEvents(
+      const v1::WatchEventsRequest& request,
+      const std::function<absl::Status(const v1::WatchEventsResponse&)>& take);
+  absl::Status StreamBlob(const v1::ReadBlobRequest& request,
+                          const std::function<absl::Status(const v1::ReadBlobResponse&)>& take);
+
+ private:
+  struct Stubs;
+
+  const Target target_;
+  Interrupt& interrupt_;
+  const std::unique_ptr<Stubs> stubs_;
+};
+
+}  // namespace skytrain::client

@@ -1,0 +1,248 @@
+#include "client/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/commands/commands.h"
+
+namespace skytrain::client {
+namespace {
+
+using Run = std::function<absl::StatusOr<ExitCode>()>;
+
+const std::map<std::string, Format> kFormats = {{"table", Format::kTable},
+                                                {"json", Format::kJson},
+                                                {"jsonl", Format::kJsonl},
+                                                {"csv", Format::kCsv}};
+
+// Everything that the commands' options are parsed into, and the command that was chosen.
+struct Parsed {
+  Run run;
+  std::string format = "table";
+  SubmitOptions submit;
+  ListOptions list;
+  ShowOptions show;
+  WatchCommandOptions watch;
+  LogsOptions logs;
+  std::string log_stream;
+  int log_rank = 0;
+  MetricsOptions metrics;
+  WaitOptions wait;
+  double wait_seconds = 0;
+  std::vector<std::string> cancel;
+  std::vector<std::string> deleted;
+  FetchOptions fetch;
+  EvaluateOptions evaluate;
+  std::string shell;
+};
+
+// A command with the options that all have.
+CLI::App* Add(CLI::App& app, Context& context, Parsed& parsed, const std::string& name,
+              const std::string& what, Run run) {
+  CLI::App* command = app.add_subcommand(name, what);
+  std::vector<std::string> formats = {"table", "json", "jsonl"};
+  if (name == "metrics") formats.push_back("csv");
+  command->add_option("--output", parsed.format, "table, json or jsonl (metrics: also csv)")
+      ->check(CLI::IsMember(formats))
+      ->type_name("FORMAT");
+  command
+      ->add_option("--server", context.server, "unix:PATH; else SKYTRAIN_SERVER, else the default")
+      ->type_name("SERVER");
+  command->callback([&parsed, run = std::move(run)] { parsed.run = run; });
+  return command;
+}
+
+void AddSubmit(CLI::App& app, Context& context, Parsed& parsed) {
+  SubmitOptions& o = parsed.submit;
+  CLI::App* c = Add(app, context, parsed, "submit", "Submit an experiment; prints the job's name",
+                    [&] { return Submit(context, o); });
+  c->add_option("file", o.file, "The experiment's YAML file; -: stdin")
+      ->required()
+      ->type_name("FILE");
+  c->add_option("--set", o.overrides, "Override a key of the file, as in train.epochs=3")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  c->add_option("--name", o.name, "The job's name; else made from the experiment's")
+      ->type_name("NAME");
+  c->add_option("--request-id", o.request_id,
+                "Submitting again with the same id gives the same job")
+      ->type_name("ID");
+  c->add_flag("--dry-run", o.dry_run, "Check everything, submit nothing");
+  auto* wait = c->add_flag("--wait", o.wait, "Wait for the end; exit with the job's code");
+  c->add_flag("--watch", o.watch, "Follow it; exit with the job's code")->excludes(wait);
+}
+
+void AddLooking(CLI::App& app, Context& context, Parsed& parsed) {
+  CLI::App* c = Add(app, context, parsed, "list", "List jobs, newest first",
+                    [&] { return List(context, parsed.list); });
+  c->add_option("--state", parsed.list.states, "Only jobs in this state (may be repeated)")
+      ->type_name("STATE")
+      ->allow_extra_args(false);
+  c->add_flag("--all", parsed.list.all, "All jobs, not only the newest 50");
+
+  c = Add(app, context, parsed, "show", "Show a job: how it stands, or how it ended",
+          [&] { return Show(context, parsed.show); });
+  auto* job = c->add_option("job", parsed.show.job)->type_name("JOB");
+  auto* dir = c->add_option("--dir", parsed.show.dir, "An attempt folder, read with no server")
+                  ->type_name("ATTEMPT");
+  dir->excludes(job);
+
+  c = Add(app, context, parsed, "watch", "Follow a job; exit with the job's code",
+          [&] { return WatchCommand(context, parsed.watch); });
+  job = c->add_option("job", parsed.watch.job)->type_name("JOB");
+  dir = c->add_option("--dir", parsed.watch.dir, "An attempt folder, read with no server")
+            ->type_name("ATTEMPT");
+  dir->excludes(job);
+  c->add_option("--after-seq", parsed.watch.after_seq, "Only events after this number")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  c->add_flag("--all", parsed.watch.all, "Also what the worker wrote");
+  c->add_flag("--follow,!--no-follow", parsed.watch.follow, "Stop at the present end");
+
+  LogsOptions& logs = parsed.logs;
+  c = Add(app, context, parsed, "logs", "Print what the job's processes wrote", [&] {
+    if (parsed.log_stream == "stdout") logs.stream = v1::LogChunk::STREAM_STDOUT;
+    if (parsed.log_stream == "stderr") logs.stream = v1::LogChunk::STREAM_STDERR;
+    return Logs(context, logs);
+  });
+  c->add_option("job", logs.job)->required()->type_name("JOB");
+  c->add_flag("--follow,-f", logs.follow, "Go on until the job is over");
+  c->add_option("--rank", parsed.log_rank, "Only this rank; -1: the shepherd")
+      ->type_name("N")
+      ->each([&parsed](const std::string&) { parsed.logs.rank = 0; });
+  c->add_option("--stream", parsed.log_stream, "Only stdout or stderr")
+      ->check(CLI::IsMember({"stdout", "stderr"}))
+      ->type_name("STREAM");
+}
+
+void AddMetrics(CLI::App& app, Context& context, Parsed& parsed) {
+  MetricsOptions& o = parsed.metrics;
+  CLI::App* c = Add(app, context, parsed, "metrics", "Print a job's metrics",
+                    [&] { return Metrics(context, o); });
+  c->add_option("job", o.job)->required()->type_name("JOB");
+  c->add_option("names", o.names, "Only these, as in val/accuracy or 'val/*'")->type_name("NAME");
+  c->add_option("--plot", o.plot, "Draw this metric")->type_name("NAME");
+  c->add_flag("--all-attempts", o.all_attempts, "Also points that a resume overtook");
+}
+
+void AddActing(CLI::App& app, Context& context, Parsed& parsed) {
+  CLI::App* c = Add(app, context, parsed, "wait", "Wait until jobs are over", [&] {
+    if (parsed.wait_seconds > 0) parsed.wait.timeout = absl::Seconds(parsed.wait_seconds);
+    return Wait(context, parsed.wait);
+  });
+  c->add_option("jobs", parsed.wait.jobs)->required()->type_name("JOB");
+  c->add_option("--timeout", parsed.wait_seconds, "Give up after so many seconds (exit code 124)")
+      ->check(CLI::PositiveNumber)
+      ->type_name("SECONDS");
+
+  c = Add(app, context, parsed, "cancel", "Ask jobs to end",
+          [&] { return Cancel(context, parsed.cancel); });
+  c->add_option("jobs", parsed.cancel)->required()->type_name("JOB");
+
+  c = Add(app, context, parsed, "delete", "Remove finished jobs; their models stay",
+          [&] { return Delete(context, parsed.deleted); });
+  c->add_option("jobs", parsed.deleted)->required()->type_name("JOB");
+}
+
+void AddModels(CLI::App& app, Context& context, Parsed& parsed) {
+  Add(app, context, parsed, "models", "List models", [&] { return Models(context); });
+
+  CLI::App* c = Add(app, context, parsed, "fetch", "Fetch a model: model.safetensors, model.json",
+                    [&] { return Fetch(context, parsed.fetch); });
+  c->add_option("what", parsed.fetch.what, "The job that trained it, or the model")
+      ->required()
+      ->type_name("JOB|MODEL[@N]");
+  c->add_option("-o,--dir", parsed.fetch.dir, "Where to; default: the model's name")
+      ->type_name("DIR");
+
+  c = Add(app, context, parsed, "evaluate", "Measure a model on data",
+          [&] { return Evaluate(context, parsed.evaluate); });
+  c->add_option("what", parsed.evaluate.what, "The job that trained it, or the model")
+      ->required()
+      ->type_name("JOB|MODEL[@N]");
+  c->add_option("--data", parsed.evaluate.data, "A data set on the server")
+      ->required()
+      ->type_name("PATH");
+  c->add_option("--split", parsed.evaluate.split,
+                "Which of the set's splits; default: test, else val, else all")
+      ->type_name("NAME");
+}
+
+std::vector<CommandHelp> Describe(CLI::App& app) {
+  std::vector<CommandHelp> commands;
+  for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+    CommandHelp help{command->get_name(), command->get_description(), {}};
+    for (const CLI::Option* option : command->get_options()) {
+      for (const std::string& name : option->get_lnames()) help.options.push_back("--" + name);
+    }
+    commands.push_back(std::move(help));
+  }
+  return commands;
+}
+
+void AddRest(CLI::App& app, Context& context, Parsed& parsed) {
+  Add(app, context, parsed, "info", "Show the server and its devices",
+      [&] { return Info(context); });
+  Add(app, context, parsed, "version", "Print the version", [&] { return Version(context); });
+  CLI::App* c = Add(app, context, parsed, "completion", "Print a shell's completion script",
+                    [&] { return Completion(context, parsed.shell, Describe(app)); });
+  c->add_option("shell", parsed.shell)
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->type_name("bash|zsh|fish");
+}
+
+// What CLI11 cannot say with its own checks.
+std::string WhatIsMissing(const CLI::App& app, const Parsed& parsed) {
+  const auto neither = [](const std::string& job, const std::string& dir) {
+    return job.empty() && dir.empty();
+  };
+  if ((app.got_subcommand("show") && neither(parsed.show.job, parsed.show.dir)) ||
+      (app.got_subcommand("watch") && neither(parsed.watch.job, parsed.watch.dir))) {
+    return "name a job, or an attempt folder with --dir";
+  }
+  return "";
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv, Context& context) {
+  CLI::App app(
+      "Trains models on a GPU node from anywhere: submit an experiment, follow it, fetch the "
+      "model.",
+      "skytrain");
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "Help of all commands");
+  Parsed parsed;
+  AddSubmit(app, context, parsed);
+  AddLooking(app, context, parsed);
+  AddMetrics(app, context, parsed);
+  AddActing(app, context, parsed);
+  AddModels(app, context, parsed);
+  AddRest(app, context, parsed);
+  // The one place where CLI11's exceptions are caught.
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  if (const std::string missing = WhatIsMissing(app, parsed); !missing.empty()) {
+    context.Err(absl::StrCat(missing, "\n"));
+    return kExitUsage;
+  }
+  context.format = kFormats.at(parsed.format);
+  if (parsed.logs.rank.has_value()) parsed.logs.rank = parsed.log_rank;
+
+  const absl::StatusOr<ExitCode> result = parsed.run();
+  if (result.ok()) return *result;
+  if (context.interrupt().raised()) return kExitInterrupted;
+  context.Err(absl::StrCat(result.status().message(), "\n"));
+  return ExitCodeOf(result.status());
+}
+
+}  // namespace skytrain::client

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/commands/context.h"
+#include "client/exit_code.h"
+#include "skytrain/v1/event.pb.h"
+#include "skytrain/v1/job.pb.h"
+
+namespace skytrain::client {
+
+// One function for each command, in a file of the same name. They take what the command line says
+// and return the exit code, or an error, which main prints and turns into one. Names of jobs and
+// models are as typed: short or whole resource names.
+
+struct SubmitOptions {
+  std::string file;  // "-": stdin.
+  std::vector<std::string> overrides;
+  std::string name;        // The job's; empty: made by the server.
+  std::string request_id;  // Empty: a new one.
+  bool dry_run = false;
+  bool wait = false;
+  bool watch = false;
+};
+absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options);
+
+struct ListOptions {
+  std::vector<std::string> states;  // Any case; empty: all.
+  bool all = false;                 // Else the newest 50.
+};
+absl::StatusOr<ExitCode> List(Context& context, const ListOptions& options);
+
+struct ShowOptions {
+  std::string job;
+  std::string dir;  // An attempt folder, instead of a job.
+};
+absl::StatusOr<ExitCode> Show(Context& context, const ShowOptions& options);
+
+struct WatchCommandOptions {
+  std::string job;
+  std::string dir;
+  int64_t after_seq = 0;
+  bool all = false;  // Also what the worker wrote.
+  bool follow = true;
+};
+absl::StatusOr<ExitCode> WatchCommand(Context& context, const WatchCommandOptions& options);
+
+struct LogsOptions {
+  std::string job;
+  bool follow = false;
+  std::optional<int> rank;
+  v1::LogChunk::Stream stream = v1::LogChunk::STREAM_UNSPECIFIED;  // Both.
+};
+absl::StatusOr<ExitCode> Logs(Context& context, const LogsOptions& options);
+
+struct MetricsOptions {
+  std::string job;
+  std::vector<std::string> names;  // Empty: all. "val/*" takes all that begin so.
+  std::string plot;
+  bool all_attempts = false;
+};
+absl::StatusOr<ExitCode> Metrics(Context& context, const MetricsOptions& options);
+
+struct WaitOptions {
+  std::vector<std::string> jobs;
+  absl::Duration timeout = absl::InfiniteDuration();
+};
+absl::StatusOr<ExitCode> Wait(Context& context, const WaitOptions& options);
+
+absl::StatusOr<ExitCode> Cancel(Context& context, const std::vector<std::string>& jobs);
+absl::StatusOr<ExitCode> Delete(Context& context, const std::vector<std::string>& jobs);
+
+struct FetchOptions {
+  std::string what;  // A job, a model, MODEL@VERSION.
+  std::string dir;   // Empty: the model's name.
+};
+absl::StatusOr<ExitCode> Fetch(Context& context, const FetchOptions& options);
+
+struct EvaluateOptions {
+  std::string what;
+  std::string data;  // A path.
+  std::string split;
+};
+absl::StatusOr<ExitCode> Evaluate(Context& context, const EvaluateOptions& options);
+
+absl::StatusOr<ExitCode> Models(Context& context);
+absl::StatusOr<ExitCode> Info(Context& context);
+absl::StatusOr<ExitCode> Version(Context& context);
+
+// What a shell needs to know of a command.
+struct CommandHelp {
+  std::string name;
+  std::string what;
+  std::vector<std::string> options;  // "--output".
+};
+absl::StatusOr<ExitCode> Completion(Context& context, const std::string& shell,
+                                    const std::vector<CommandHelp>& commands);
+
+}  // namespace skytrain::client

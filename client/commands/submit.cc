@@ -1,0 +1,142 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "client/commands/arguments.h"
+#include "client/commands/commands.h"
+#include "client/commands/follow.h"
+#include "client/render/format.h"
+#include "client/render/job_text.h"
+#include "client/render/json.h"
+#include "common/errors.h"
+#include "common/ids.h"
+#include "common/status_macros.h"
+#include "common/yaml/yaml_message.h"
+
+namespace skytrain::client {
+namespace {
+
+absl::StatusOr<std::string> ReadExperiment(const std::string& path) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(
+      path == "-" ? stdin : fopen(path.c_str(), "re"),
+      +[](FILE* f) { return f == stdin ? 0 : fclose(f); });
+  std::string text;
+  char buffer[16384];
+  size_t got = 0;
+  while (file != nullptr && (got = fread(buffer, 1, sizeof(buffer), file.get())) > 0) {
+    text.append(buffer, got);
+    if (text.size() > yaml::kMaxBytes) break;  // The parser says so.
+  }
+  if (file == nullptr || ferror(file.get())) {
+    return ErrorWithReason(absl::StatusCode::kInvalidArgument, "UNREADABLE_FILE",
+                           absl::StrCat("cannot read ", path, ": ", strerror(errno)));
+  }
+  return text;
+}
+
+// "galaxies.yaml:9:11: train.epochs must be at least 1, not -3" of the server's "train.epochs" and
+// "must be at least 1, not -3".
+std::string Located(const FieldViolation& violation, const yaml::PositionMap& positions) {
+  absl::string_view field = violation.field;
+  for (absl::string_view prefix : {"job.", "experiment."}) absl::ConsumePrefix(&field, prefix);
+  bool sentence = false;
+  for (absl::string_view verb : {"must ", "is ", "has ", "takes "}) {
+    sentence = sentence || absl::StartsWith(violation.description, verb);
+  }
+  return absl::StrCat(positions.Find(field).ToString(), ": ", field, sentence ? " " : ": ",
+                      violation.description);
+}
+
+absl::Status WithCount(absl::string_view lines, size_t count) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(lines, "\n", Plural(count, "error"), ", nothing submitted"));
+}
+
+// Names the places in the file that the server's complaints are about.
+absl::Status Locate(const absl::Status& status, const yaml::PositionMap& positions) {
+  const std::vector<FieldViolation> violations = ViolationsOf(status);
+  if (!absl::IsInvalidArgument(status) || violations.empty()) return status;
+  std::string lines;
+  for (const FieldViolation& violation : violations) {
+    absl::StrAppend(&lines, lines.empty() ? "" : "\n", Located(violation, positions));
+  }
+  return WithCount(lines, violations.size());
+}
+
+void PrintAccepted(Context& context, const v1::CreateJobResponse& response,
+                   const SubmitOptions& options) {
+  if (context.format != Format::kTable) {
+    JsonWriter json(context.format == Format::kJson);
+    json.BeginObject();
+    json.Key("name");
+    json.String(ShortName(response.job().name()));
+    json.Key("job");
+    WriteJob(response.job(), json);
+    json.Key("estimate");
+    WriteMessage(response.estimate(), json);
+    json.EndObject();
+    return context.Out(json.Finish());
+  }
+  const std::string text = AcceptedText(response, options.dry_run);
+  if (options.dry_run) return context.Out(text);
+  context.Err(text);
+  // On a terminal the name stands in the lines above; a script gets it alone.
+  if (!context.out().interactive || !context.err().interactive) {
+    context.Out(absl::StrCat(ShortName(response.job().name()), "\n"));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options) {
+  ASSIGN_OR_RETURN(const std::string text, ReadExperiment(options.file));
+  v1::CreateJobRequest request;
+  v1::Experiment& experiment = *request.mutable_job()->mutable_experiment();
+  yaml::PositionMap positions;
+  const std::string source = options.file == "-" ? "stdin" : options.file;
+  if (const absl::Status status =
+          yaml::ParseMessage(text, source, options.overrides, experiment, &positions);
+      !status.ok()) {
+    return WithCount(status.message(), ViolationsOf(status).size());
+  }
+  if (!options.name.empty()) RETURN_IF_ERROR(ValidateJobId(options.name));
+  request.set_job_id(options.name);
+  request.set_request_id(options.request_id.empty() ? NewUid() : options.request_id);
+  request.set_validate_only(options.dry_run);
+
+  ASSIGN_OR_RETURN(Client* const client, context.Connect());
+  MakePathsAbsolute(client->target(), *experiment.mutable_data());
+  if (experiment.data().source_case() != v1::Data::SOURCE_NOT_SET) {
+    RETURN_IF_ERROR(Locate(
+        Inspect(context, *client, experiment.data(), experiment.task().classification().target()),
+        positions));
+  }
+  const absl::StatusOr<v1::CreateJobResponse> response = client->CreateJob(request);
+  if (!response.ok()) return Locate(response.status(), positions);
+  PrintAccepted(context, *response, options);
+  if (options.dry_run) return kExitOk;
+
+  const std::string& job = response->job().name();
+  if (options.watch) {
+    return FollowToEnd(context, *client, job, {.text_to_stderr = true}, 0);
+  }
+  if (!options.wait) return kExitOk;
+  const absl::StatusOr<std::optional<v1::Job>> over =
+      WaitForEnd(context, *client, job, absl::InfiniteFuture());
+  if (context.interrupt().raised()) {
+    context.Err(absl::StrCat("Detached: the job goes on. Come back with: skytrain watch ",
+                             ShortName(job), "\n"));
+    return kExitInterrupted;
+  }
+  RETURN_IF_ERROR(over.status());
+  ASSIGN_OR_RETURN(const JobDetails details, LoadDetails(*client, job));
+  context.Err(JobText(**over, details, absl::Now(), context.err()));
+  return ExitCodeOf((*over)->state());
+}
+
+}  // namespace skytrain::client

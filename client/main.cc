@@ -1,0 +1,11 @@
+#include "client/api/interrupt.h"
+#include "client/command_line.h"
+#include "client/commands/context.h"
+
+int main(int argc, char** argv) {
+  // Never destroyed: the thread that waits for signals uses it to the very end.
+  static auto& interrupt = *new skytrain::client::Interrupt();
+  interrupt.CatchSignals();
+  skytrain::client::Context context(interrupt);
+  return skytrain::client::RunCommandLine(argc, argv, context);
+}
