@@ -1,0 +1,317 @@
+#include "server/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cstring>
+#include <functional>
+#include <iostream>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "common/errors.h"
+#include "common/file/file_system.h"
+#include "common/status_macros.h"
+#include "common/yaml/yaml_tree.h"
+
+namespace skytrain {
+namespace {
+
+using Values = std::vector<std::string>;
+// Empty: set. Else what is wrong with the values.
+using Setter = std::function<std::string(Config&, const Values&)>;
+
+struct Key {
+  const char* path;  // In the file; "limits.queued_jobs".
+  const char* flag;
+  const char* help;
+  bool list;
+  Setter set;
+};
+
+Setter Text(std::string Config::*field) {
+  return [field](Config& config, const Values& values) -> std::string {
+    config.*field = values.back();
+    return "";
+  };
+}
+
+Setter Number(auto Config::*field, int64_t least, int64_t most) {
+  return [=](Config& config, const Values& values) -> std::string {
+    int64_t number = 0;
+    if (!absl::SimpleAtoi(values.back(), &number) || number < least || number > most) {
+      return absl::StrCat("must be a whole number from ", least, " to ", most, ", not \"",
+                          values.back(), "\"");
+    }
+    config.*field = number;
+    return "";
+  };
+}
+
+std::string SetListen(Config& config, const Values& values) {
+  if (values.size() > 1) return "takes one address in this version";
+  config.listen = values.back();
+  return "";
+}
+
+std::string SetDataRoots(Config& config, const Values& values) {
+  config.data_roots = values;
+  return "";
+}
+
+std::string SetLogJson(Config& config, const Values& values) {
+  if (values.back() != "true" && values.back() != "false") return "must be true or false";
+  config.log_json = values.back() == "true";
+  return "";
+}
+
+const std::vector<Key>& Keys() {
+  static const std::vector<Key> keys{
+      {"listen", "--listen", "Address: unix:PATH", true, SetListen},
+      {"state_dir", "--state-dir", "Folder of the database, on a local disk", false,
+       Text(&Config::state_dir)},
+      {"work_dir", "--work-dir", "Folder of attempts, models and cache (default: STATE_DIR/work)",
+       false, Text(&Config::work_dir)},
+      {"data_roots", "--data-root",
+       "Folder that data may be read from; may be repeated (default: whatever you may read)", true,
+       SetDataRoots},
+      {"launcher", "--launcher", "How attempts are started: local", false, Text(&Config::launcher)},
+      {"mode", "--mode", "Who may use the daemon: personal", false, Text(&Config::mode)},
+      {"cpus", "--cpus", "CPU slots (default: all)", false, Number(&Config::cpus, 0, 4096)},
+      {"gpus", "--gpus", "GPUs (default: all)", false, Number(&Config::gpus, 0, 64)},
+      {"limits.queued_jobs", "--max-queued-jobs", "Jobs that may wait", false,
+       Number(&Config::max_queued_jobs, 1, 1'000'000)},
+      {"limits.spec_bytes", "--max-spec-bytes", "Size of one job's request", false,
+       Number(&Config::max_spec_bytes, 1024, 4 << 20)},
+      {"limits.log_bytes", "--max-log-bytes", "Log kept of each attempt, rank and stream", false,
+       Number(&Config::log_quota_bytes, 1024, int64_t{1} << 40)},
+      {"log_json", "--log-json", "Log as JSON lines: true or false", false, SetLogJson},
+      {"worker", "--worker", "The skytrain-worker to run", false, Text(&Config::worker_binary)},
+      {"shepherd", "--shepherd", "The skytrain-shepherd to run", false,
+       Text(&Config::shepherd_binary)},
+      {"probe", "--probe", "The skytrain-probe to run", false, Text(&Config::probe_binary)},
+  };
+  return keys;
+}
+
+absl::Status BadConfig(absl::string_view message) {
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_CONFIG", message);
+}
+
+absl::Status NotAvailable(absl::string_view what) {
+  return ErrorWithReason(absl::StatusCode::kUnimplemented, "NOT_AVAILABLE",
+                         absl::StrCat(what, " is not available in this version"));
+}
+
+// Walks the file's tree and sets every key.
+class FileReader {
+ public:
+  FileReader(Config& config, std::vector<yaml::Problem>& problems)
+      : config_(config), problems_(problems) {}
+
+  void ReadMap(const yaml::Node& node, const std::string& prefix) {
+    if (node.kind == yaml::Node::Kind::kNull) return;
+    if (node.kind != yaml::Node::Kind::kMap) {
+      problems_.push_back({node.at, "must be a map of keys"});
+      return;
+    }
+    for (const yaml::Node::Entry& entry : node.entries) ReadEntry(entry, prefix);
+  }
+
+ private:
+  void ReadEntry(const yaml::Node::Entry& entry, const std::string& prefix) {
+    const std::string path = absl::StrCat(prefix, entry.key);
+    std::vector<std::string> known;
+    for (const Key& key : Keys()) {
+      if (key.path == path) return ReadValue(key, entry.value);
+      absl::string_view rest = key.path;
+      if (!absl::ConsumePrefix(&rest, prefix)) continue;
+      const std::string name(rest.substr(0, rest.find('.')));
+      if (name != rest && name == entry.key) return ReadMap(entry.value, path + ".");
+      known.push_back(name);
+    }
+    const std::string nearest = NearestName(entry.key, known);
+    problems_.push_back(
+        {entry.key_at,
+         absl::StrCat("unknown key '", entry.key, "'",
+                      nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?"))});
+  }
+
+  void ReadValue(const Key& key, const yaml::Node& value) {
+    Values values;
+    if (value.kind == yaml::Node::Kind::kScalar) {
+      values.push_back(value.scalar);
+    } else if (value.kind == yaml::Node::Kind::kList && key.list) {
+      for (const yaml::Node& item : value.items) {
+        if (item.kind != yaml::Node::Kind::kScalar) {
+          problems_.push_back({item.at, absl::StrCat(key.path, ": must be text")});
+          return;
+        }
+        values.push_back(item.scalar);
+      }
+    }
+    if (values.empty()) {
+      problems_.push_back({value.at, absl::StrCat(key.path, ": must be ",
+                                                  key.list ? "a list of text" : "one value")});
+      return;
+    }
+    if (const std::string wrong = key.set(config_, values); !wrong.empty()) {
+      problems_.push_back({value.at, absl::StrCat(key.path, ": ", wrong)});
+    }
+  }
+
+  Config& config_;
+  std::vector<yaml::Problem>& problems_;
+};
+
+std::string Absolute(const std::string& path) {
+  if (path.empty() || path.front() == '/') return path;
+  std::array<char, PATH_MAX> cwd;
+  return getcwd(cwd.data(), cwd.size()) == nullptr ? path : absl::StrCat(cwd.data(), "/", path);
+}
+
+std::string DefaultSocketFolder(const Surroundings& surroundings) {
+  if (!surroundings.xdg_runtime_dir.empty()) return surroundings.xdg_runtime_dir + "/skytrain";
+  return surroundings.root ? "/run/skytrain" : surroundings.home + "/.skytrain/run";
+}
+
+absl::Status CheckListen(const std::string& listen) {
+  if (absl::StartsWith(listen, "unix:/")) return absl::OkStatus();
+  if (absl::StartsWith(listen, "tls:")) return NotAvailable("listening on TCP with TLS");
+  return BadConfig(
+      absl::StrCat("listen: write unix:PATH with an absolute path, not \"", listen, "\""));
+}
+
+absl::Status ApplyFile(const std::string& path, Config* config) {
+  ASSIGN_OR_RETURN(const std::string text, FileSystem::Posix().ReadFile(path, yaml::kMaxBytes + 1));
+  return ApplyConfigText(text, path, config);
+}
+
+}  // namespace
+
+std::string Config::SocketPath() const { return std::string(absl::StripPrefix(listen, "unix:")); }
+
+Surroundings Surroundings::OfThisProcess() {
+  const auto variable = [](const char* name) -> std::string {
+    const char* value = getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  Surroundings surroundings;
+  surroundings.xdg_runtime_dir = variable("XDG_RUNTIME_DIR");
+  surroundings.home = variable("HOME");
+  surroundings.root = geteuid() == 0;
+  std::array<char, PATH_MAX> self;
+  const ssize_t length = readlink("/proc/self/exe", self.data(), self.size());
+  if (length > 0) {
+    const std::string path(self.data(), length);
+    surroundings.binary_dir = path.substr(0, path.rfind('/'));
+  }
+  return surroundings;
+}
+
+absl::Status ApplyConfigText(absl::string_view text, const std::string& source, Config* config) {
+  std::vector<yaml::Problem> problems;
+  const yaml::Node root = yaml::ParseTree(text, source, problems);
+  FileReader(*config, problems).ReadMap(root, "");
+  if (problems.empty()) return absl::OkStatus();
+  std::vector<std::string> lines;
+  for (const yaml::Problem& problem : problems) {
+    lines.push_back(absl::StrCat(problem.at.ToString(), ": ", problem.text));
+  }
+  return BadConfig(absl::StrJoin(lines, "\n"));
+}
+
+absl::Status CompleteConfig(const Surroundings& surroundings, Config* config) {
+  if (config->mode != "personal") {
+    if (config->mode == "shared" || config->mode == "site") {
+      return NotAvailable(absl::StrCat("mode: ", config->mode));
+    }
+    return BadConfig(absl::StrCat("mode: must be personal, not \"", config->mode, "\""));
+  }
+  if (config->launcher != "local") {
+    if (config->launcher == "slurm") return NotAvailable("launcher: slurm");
+    return BadConfig(absl::StrCat("launcher: must be local, not \"", config->launcher, "\""));
+  }
+  if (config->listen.empty()) {
+    config->listen = absl::StrCat("unix:", DefaultSocketFolder(surroundings), "/skytraind.sock");
+  }
+  RETURN_IF_ERROR(CheckListen(config->listen));
+  if (config->state_dir.empty()) {
+    config->state_dir =
+        surroundings.root ? "/var/lib/skytrain" : surroundings.home + "/.skytrain/state";
+  }
+  config->state_dir = Absolute(config->state_dir);
+  config->work_dir =
+      config->work_dir.empty() ? config->state_dir + "/work" : Absolute(config->work_dir);
+  for (std::string& root : config->data_roots) {
+    std::array<char, PATH_MAX> resolved;
+    if (realpath(root.c_str(), resolved.data()) == nullptr) {
+      return BadConfig(absl::StrCat("data_roots: ", root, ": ", std::strerror(errno)));
+    }
+    root = resolved.data();
+  }
+  const std::pair<std::string Config::*, const char*> binaries[] = {
+      {&Config::worker_binary, "/skytrain-worker"},
+      {&Config::shepherd_binary, "/skytrain-shepherd"},
+      {&Config::probe_binary, "/skytrain-probe"}};
+  for (const auto& [field, name] : binaries) {
+    std::string& path = config->*field;
+    path = path.empty() ? surroundings.binary_dir + name : Absolute(path);
+  }
+  return absl::OkStatus();
+}
+
+Invocation ParseCommandLine(int argc, char** argv, const Surroundings& surroundings) {
+  Invocation invocation;
+  const auto fail = [&](absl::string_view message) {
+    std::cerr << "skytraind: " << message << std::endl;
+    invocation.exit_now = true;
+    invocation.exit_code = 2;
+    return invocation;
+  };
+  CLI::App app("skytraind: accepts, runs and follows training jobs on this node.");
+  app.set_version_flag("--version", "skytraind " SKYTRAIN_VERSION);
+  std::string file;
+  app.add_option("--config", file, "YAML file; flags go before it");
+  std::vector<Values> given(Keys().size());
+  std::vector<CLI::Option*> options;
+  for (size_t i = 0; i < Keys().size(); ++i) {
+    CLI::Option* option = app.add_option(Keys()[i].flag, given[i], Keys()[i].help);
+    option->expected(1)->multi_option_policy(Keys()[i].list ? CLI::MultiOptionPolicy::TakeAll
+                                                            : CLI::MultiOptionPolicy::TakeLast);
+    options.push_back(option);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // CLI11 has no other way to say it.
+    invocation.exit_now = true;
+    invocation.exit_code = app.exit(error) == 0 ? 0 : 2;
+    return invocation;
+  }
+  if (!file.empty()) {
+    if (absl::Status status = ApplyFile(file, &invocation.config); !status.ok()) {
+      return fail(status.message());
+    }
+  }
+  for (size_t i = 0; i < options.size(); ++i) {
+    if (options[i]->count() == 0) continue;
+    if (std::string wrong = Keys()[i].set(invocation.config, given[i]); !wrong.empty()) {
+      return fail(absl::StrCat(Keys()[i].flag, " ", wrong));
+    }
+  }
+  if (absl::Status status = CompleteConfig(surroundings, &invocation.config); !status.ok()) {
+    return fail(status.message());
+  }
+  return invocation;
+}
+
+}  // namespace skytrain

@@ -1,0 +1,218 @@
+#include "server/datasets/inspector.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/errors.h"
+#include "common/file/file_system.h"
+#include "common/ids.h"
+#include "common/process/process.h"
+#include "common/status_macros.h"
+#include "google/rpc/error_details.pb.h"
+#include "server/datasets/fingerprint.h"
+#include "skytrain/v1/dataset_service.pb.h"
+
+namespace skytrain {
+namespace {
+
+constexpr uint64_t kMaxAnswerBytes = 64 << 20;
+
+absl::Status ProbeFailed(absl::string_view what) {
+  return ErrorWithReason(absl::StatusCode::kInternal, "PROBE_FAILED",
+                         absl::StrCat("the inspection of the data set failed: ", what));
+}
+
+absl::Status Draining() {
+  return ErrorWithReason(absl::StatusCode::kUnavailable, "DRAINING",
+                         "the daemon is stopping. Try again when it is back");
+}
+
+absl::Status StatusFromProto(const google::rpc::Status& proto) {
+  if (proto.code() == 0) return ProbeFailed("it gave no reason");
+  absl::Status status(static_cast<absl::StatusCode>(proto.code()), proto.message());
+  for (const auto& detail : proto.details()) {
+    status.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+  }
+  return status;
+}
+
+std::vector<std::string> Environment() {
+  std::vector<std::string> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+  return environment;
+}
+
+std::string LastLine(const std::string& path) {
+  const auto text = FileSystem::Posix().ReadFile(path, 1 << 20);
+  if (!text.ok()) return "";
+  std::string line = *text;
+  while (!line.empty() && line.back() == '\n') line.pop_back();
+  const size_t newline = line.rfind('\n');
+  return newline == std::string::npos ? line : line.substr(newline + 1);
+}
+
+enum class Ended { kExited, kTimeout, kStopped };
+
+// Waits for the child; kills it at the timeout or when `stop_fd` becomes readable. The child is
+// always reaped.
+Ended WaitForChild(int pid, absl::Duration timeout, int stop_fd, int* wait_status) {
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  Ended ended = Ended::kExited;
+  if (pidfd >= 0) {
+    pollfd polled[2] = {{pidfd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
+    const absl::Time deadline = absl::Now() + timeout;
+    int ready = 0;
+    do {
+      const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
+      ready = poll(polled, 2, static_cast<int>(std::max<int64_t>(left, 0)));
+    } while (ready < 0 && errno == EINTR);
+    if ((polled[0].revents & POLLIN) == 0) {
+      ended = ready == 0 ? Ended::kTimeout : Ended::kStopped;
+      kill(pid, SIGKILL);  // Not reaped yet, so the pid is still its own.
+    }
+    close(pidfd);
+  }
+  while (waitpid(pid, wait_status, 0) < 0 && errno == EINTR) {
+  }
+  return ended;
+}
+
+}  // namespace
+
+Inspector::Inspector(Options options)
+    : options_(std::move(options)), stop_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+Inspector::~Inspector() { close(stop_fd_); }
+
+void Inspector::Shutdown() {
+  const uint64_t one = 1;
+  // The counter cannot overflow, so the write cannot fail.
+  if (write(stop_fd_, &one, sizeof(one)) < 0) errno = 0;
+}
+
+absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data,
+                                                       const std::string& target) {
+  v1::Data source;  // What the manifest depends on.
+  if (data.has_dataset()) source.set_dataset(data.dataset());
+  if (data.has_files()) *source.mutable_files() = data.files();
+  source.set_unmatched(data.unmatched());
+  source.set_corrupt(data.corrupt());
+  const std::string key =
+      absl::StrCat(FingerprintOf(source), target, std::string(1, '\0'), source.SerializeAsString());
+
+  std::shared_ptr<Flight> flight;
+  {
+    MutexLock lock(mu_);
+    if (const auto found = remembered_.find(key); found != remembered_.end()) {
+      found->second.last_use = ++uses_;
+      return found->second.manifest;
+    }
+    if (const auto found = flights_.find(key); found != flights_.end()) {
+      flight = found->second;
+      while (!flight->done) landed_.Wait(mu_);
+      return flight->result;
+    }
+    flight = flights_[key] = std::make_shared<Flight>();
+  }
+  Result result = Probe(source, target);
+  // A set that changed while it was looked at is not remembered under its old fingerprint.
+  const bool unchanged = absl::StartsWith(key, FingerprintOf(source));
+  MutexLock lock(mu_);
+  flight->result = result;
+  flight->done = true;
+  flights_.erase(key);
+  if (result.ok() && unchanged) Remember(key, *result);
+  landed_.NotifyAll();
+  return result;
+}
+
+void Inspector::Remember(const std::string& key, const v1::DatasetManifest& manifest) {
+  if (remembered_.size() >= options_.max_remembered) {
+    const auto oldest = std::min_element(
+        remembered_.begin(), remembered_.end(),
+        [](const auto& a, const auto& b) { return a.second.last_use < b.second.last_use; });
+    remembered_.erase(oldest);
+  }
+  remembered_[key] = {manifest, ++uses_};
+}
+
+Inspector::Result Inspector::Probe(const v1::Data& data, const std::string& target) {
+  FileSystem& fs = FileSystem::Posix();
+  if (const absl::Status made = fs.CreateDir(options_.scratch_dir);
+      !made.ok() && !absl::IsAlreadyExists(made)) {
+    return made;
+  }
+  const std::string stem = absl::StrCat(options_.scratch_dir, "/", NewUid());
+  const std::string request_path = stem + ".request", out_path = stem + ".out",
+                    log_path = stem + ".log";
+  v1::InspectDatasetRequest request;
+  *request.mutable_data() = data;
+  request.set_target(target);
+  RETURN_IF_ERROR(WriteFileAtomically(fs, request_path, request.SerializeAsString()));
+  Result result = RunProbe(request_path, out_path, log_path);
+  for (const std::string& path : {request_path, out_path, log_path}) {
+    fs.Remove(path).IgnoreError();
+  }
+  return result;
+}
+
+Inspector::Result Inspector::RunProbe(const std::string& request_path, const std::string& out_path,
+                                      const std::string& log_path) {
+  SpawnOptions spawn;
+  spawn.argv = {options_.probe_binary, "--request", request_path, "--out", out_path};
+  for (const std::string& root : options_.data_roots) {
+    spawn.argv.push_back("--root");
+    spawn.argv.push_back(root);
+  }
+  spawn.environment = Environment();
+  spawn.new_process_group = true;  // Ctrl-C in the daemon's terminal is the daemon's business.
+  const int log_fd = open(log_path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  spawn.stderr_fd = log_fd;
+  const absl::StatusOr<int> pid = Spawn(spawn);
+  if (log_fd >= 0) close(log_fd);
+  if (!pid.ok()) return ProbeFailed(pid.status().message());
+
+  int wait_status = 0;
+  switch (WaitForChild(*pid, options_.timeout, stop_fd_, &wait_status)) {
+    case Ended::kTimeout:
+      return ErrorWithReason(absl::StatusCode::kDeadlineExceeded, "PROBE_TIMEOUT",
+                             absl::StrCat("the inspection of the data set took longer than ",
+                                          absl::FormatDuration(options_.timeout)));
+    case Ended::kStopped:
+      return Draining();
+    case Ended::kExited:
+      break;
+  }
+  const int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+  if (code != 0 && code != 1) {
+    const std::string how = code >= 0 ? absl::StrCat("exit code ", code)
+                                      : absl::StrCat("killed by signal ", WTERMSIG(wait_status));
+    const std::string said = LastLine(log_path);
+    return ProbeFailed(said.empty() ? how : absl::StrCat(how, "; it said: ", said));
+  }
+  ASSIGN_OR_RETURN(const std::string answer,
+                   FileSystem::Posix().ReadFile(out_path, kMaxAnswerBytes));
+  if (code == 1) {
+    google::rpc::Status status;
+    if (!status.ParseFromString(answer)) return ProbeFailed("its answer cannot be read");
+    return StatusFromProto(status);
+  }
+  v1::DatasetManifest manifest;
+  if (!manifest.ParseFromString(answer)) return ProbeFailed("its answer cannot be read");
+  return manifest;
+}
+
+}  // namespace skytrain

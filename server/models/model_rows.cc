@@ -1,0 +1,96 @@
+#include "server/models/model_rows.h"
+
+#include <limits>
+#include <utility>
+
+#include "common/status_macros.h"
+
+namespace skytrain {
+namespace {
+
+ModelRow RowOf(const Statement& statement) {
+  ModelRow row;
+  row.model = std::string(statement.Text(0));
+  row.version = static_cast<int>(statement.Int(1));
+  row.job_uid = std::string(statement.Text(2));
+  row.owner = std::string(statement.Text(3));
+  row.create_time = statement.Int(4);
+  row.proto = std::string(statement.Blob(5));
+  return row;
+}
+
+absl::StatusOr<std::optional<ModelRow>> FirstRow(Statement& statement) {
+  ASSIGN_OR_RETURN(const bool found, statement.Step());
+  if (!found) return std::optional<ModelRow>();
+  return std::optional<ModelRow>(RowOf(statement));
+}
+
+}  // namespace
+
+absl::Status InsertModel(Connection& connection, const ModelRow& row) {
+  ASSIGN_OR_RETURN(
+      Statement insert,
+      connection.Prepare("INSERT INTO models (model, version, job_uid, owner, create_time, proto) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"));
+  return insert.BindText(1, row.model)
+      .Bind(2, row.version)
+      .BindText(3, row.job_uid)
+      .BindText(4, row.owner)
+      .Bind(5, row.create_time)
+      .BindBlob(6, row.proto)
+      .Run();
+}
+
+absl::StatusOr<std::optional<ModelRow>> FindModel(Connection& connection, absl::string_view model,
+                                                  int version) {
+  ASSIGN_OR_RETURN(
+      Statement select,
+      connection.Prepare("SELECT model, version, job_uid, owner, create_time, proto FROM models "
+                         "WHERE model = ?1 AND (?2 = 0 OR version = ?2) "
+                         "ORDER BY version DESC LIMIT 1"));
+  select.BindText(1, model).Bind(2, version);
+  return FirstRow(select);
+}
+
+absl::StatusOr<std::optional<ModelRow>> FindModelOfJob(Connection& connection,
+                                                       absl::string_view job_uid) {
+  ASSIGN_OR_RETURN(
+      Statement select,
+      connection.Prepare("SELECT model, version, job_uid, owner, create_time, proto FROM models "
+                         "WHERE job_uid = ?1"));
+  select.BindText(1, job_uid);
+  return FirstRow(select);
+}
+
+absl::StatusOr<std::vector<ModelRow>> ListModels(Connection& connection,
+                                                 const std::optional<ModelPosition>& after,
+                                                 int limit) {
+  ASSIGN_OR_RETURN(
+      Statement select,
+      connection.Prepare("SELECT model, version, job_uid, owner, create_time, proto FROM models "
+                         "WHERE (create_time, model, version) < (?1, ?2, ?3) "
+                         "ORDER BY create_time DESC, model DESC, version DESC LIMIT ?4"));
+  select.Bind(1, after ? after->create_time : std::numeric_limits<int64_t>::max())
+      .BindText(2, after ? after->model : "")
+      .Bind(3, after ? after->version : 0)
+      .Bind(4, limit);
+  std::vector<ModelRow> rows;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, select.Step());
+    if (!more) return rows;
+    rows.push_back(RowOf(select));
+  }
+}
+
+absl::StatusOr<std::vector<std::string>> ModelNames(Connection& connection) {
+  ASSIGN_OR_RETURN(Statement select,
+                   connection.Prepare("SELECT DISTINCT model FROM models LIMIT 1000"));
+  std::vector<std::string> names;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, select.Step());
+    if (!more) return names;
+    names.emplace_back(select.Text(0));
+  }
+}
+
+}  // namespace skytrain

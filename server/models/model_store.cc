@@ -1,0 +1,215 @@
+#include "server/models/model_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "common/digest/digest.h"
+#include "common/errors.h"
+#include "common/ids.h"
+#include "common/status_macros.h"
+#include "server/models/model_card.h"
+#include "server/models/model_rows.h"
+
+namespace skytrain {
+namespace {
+
+constexpr char kWeights[] = "model.safetensors";
+constexpr char kCard[] = "model.json";
+constexpr uint64_t kMaxCardBytes = 16 << 20;
+constexpr int kDefaultPageSize = 50;
+constexpr int kMaxPageSize = 1000;
+
+absl::StatusOr<v1::Model> ModelOf(const ModelRow& row) {
+  v1::Model model;
+  if (!model.ParseFromString(row.proto)) {
+    return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+                           absl::StrCat("the row of model ", row.model, " cannot be read"));
+  }
+  return model;
+}
+
+// The same file under a second name, or a synced copy where the file system cannot do that.
+absl::Status LinkOrCopy(FileSystem& fs, const std::string& from, const std::string& to) {
+  if (link(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
+  const int fd = open(from.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", from));
+  auto file = fs.CreateExclusive(to);
+  absl::Status status = file.status();
+  std::string chunk(1 << 20, 0);
+  while (status.ok()) {
+    const ssize_t length = read(fd, chunk.data(), chunk.size());
+    if (length < 0) status = absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", from));
+    if (length <= 0) break;
+    status = (*file)->Append(absl::string_view(chunk.data(), length));
+  }
+  close(fd);
+  if (status.ok()) status = (*file)->Sync();
+  if (status.ok()) status = (*file)->Close();
+  return status;
+}
+
+absl::Status MakeDir(FileSystem& fs, const std::string& path) {
+  const absl::Status made = fs.CreateDir(path);
+  return absl::IsAlreadyExists(made) ? absl::OkStatus() : made;
+}
+
+std::string TokenOf(const ModelRow& row) {
+  return absl::StrJoin({absl::StrCat(row.create_time), row.model, absl::StrCat(row.version)}, "/");
+}
+
+absl::StatusOr<std::optional<ModelPosition>> PositionOf(const std::string& token) {
+  if (token.empty()) return std::optional<ModelPosition>();
+  const std::vector<std::string> parts = absl::StrSplit(token, '/');
+  ModelPosition position;
+  if (parts.size() != 3 || !absl::SimpleAtoi(parts[0], &position.create_time) ||
+      !absl::SimpleAtoi(parts[2], &position.version)) {
+    return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN",
+                           "page_token is not one that ListModels gave");
+  }
+  position.model = parts[1];
+  return std::optional<ModelPosition>(std::move(position));
+}
+
+}  // namespace
+
+ModelStore::ModelStore(std::string models_dir, Database& database, FileSystem& fs, Clock& clock)
+    : models_dir_(std::move(models_dir)), database_(database), fs_(fs), clock_(clock) {}
+
+absl::StatusOr<v1::Model> ModelStore::Publish(const v1::Job& job, const std::string& attempt_dir) {
+  ASSIGN_OR_RETURN(const std::string id, ParseJobName(job.name()));
+  MutexLock lock(publish_mu_);
+  std::optional<ModelRow> published, newest;
+  RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(published, FindModelOfJob(connection, job.uid()));
+    ASSIGN_OR_RETURN(newest, FindModel(connection, id, 0));
+    return absl::OkStatus();
+  }));
+  if (published.has_value()) return ModelOf(*published);
+
+  ModelRow row;
+  row.model = id;
+  row.version = newest.has_value() ? newest->version + 1 : 1;
+  row.job_uid = job.uid();
+  row.owner = job.owner();
+  row.create_time = absl::ToUnixMicros(clock_.Now());
+
+  v1::Model model;
+  model.set_name(ModelName{id, row.version}.ToString());
+  model.set_job(job.name());
+  model.set_owner(job.owner());
+  model.mutable_create_time()->set_seconds(row.create_time / 1'000'000);
+  model.mutable_create_time()->set_nanos(row.create_time % 1'000'000 * 1000);
+  RETURN_IF_ERROR(CopyFiles(absl::StrCat(attempt_dir, "/model"), id, row.version, &model));
+  row.proto = model.SerializeAsString();
+  // The folder first: a row always has its files; a folder without a row is replaced next time.
+  RETURN_IF_ERROR(database_.Write(Database::Priority::kControl, [&](Connection& connection) {
+    return InsertModel(connection, row);
+  }));
+  return model;
+}
+
+absl::Status ModelStore::CopyFiles(const std::string& from, const std::string& id, int version,
+                                   v1::Model* model) {
+  if (!fs_.Exists(absl::StrCat(from, "/", kWeights)) ||
+      !fs_.Exists(absl::StrCat(from, "/", kCard))) {
+    return ErrorWithReason(absl::StatusCode::kNotFound, "MODEL_NOT_WRITTEN",
+                           absl::StrCat(from, " does not hold ", kWeights, " and ", kCard));
+  }
+  const std::string parent = absl::StrCat(models_dir_, "/", id);
+  const std::string final_dir = absl::StrCat(parent, "/", version);
+  const std::string tmp_dir = final_dir + ".tmp";
+  RETURN_IF_ERROR(MakeDir(fs_, models_dir_));
+  RETURN_IF_ERROR(MakeDir(fs_, parent));
+  for (const std::string& left : {tmp_dir, final_dir}) {  // By a daemon that died here.
+    if (fs_.Exists(left)) RETURN_IF_ERROR(fs_.RemoveTree(left));
+  }
+  RETURN_IF_ERROR(fs_.CreateDir(tmp_dir));
+  ASSIGN_OR_RETURN(std::vector<std::string> names, fs_.ListDir(from));
+  std::sort(names.begin(), names.end());
+  std::string weights_sha256;
+  for (const std::string& name : names) {
+    const std::string source = absl::StrCat(from, "/", name);
+    struct stat info;
+    if (lstat(source.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    const std::string target = absl::StrCat(tmp_dir, "/", name);
+    RETURN_IF_ERROR(LinkOrCopy(fs_, source, target));
+    v1::ModelFile* file = model->add_files();
+    file->set_name(name);
+    file->set_blob(absl::StrCat(model->name(), "/files/", name));
+    file->set_size_bytes(info.st_size);
+    ASSIGN_OR_RETURN(*file->mutable_sha256(), Sha256HexOfFile(target));
+    if (name == kWeights) weights_sha256 = file->sha256();
+  }
+  ASSIGN_OR_RETURN(const std::string card,
+                   fs_.ReadFile(absl::StrCat(tmp_dir, "/", kCard), kMaxCardBytes));
+  std::string stated;
+  RETURN_IF_ERROR(ReadModelCard(card, model, &stated));
+  if (!stated.empty() && stated != weights_sha256) {
+    return ErrorWithReason(absl::StatusCode::kDataLoss, "MODEL_CORRUPT",
+                           absl::StrCat(from, "/", kWeights, " has SHA-256 ", weights_sha256,
+                                        ", its card says ", stated));
+  }
+  RETURN_IF_ERROR(fs_.SyncDir(tmp_dir));
+  RETURN_IF_ERROR(fs_.Rename(tmp_dir, final_dir));
+  RETURN_IF_ERROR(fs_.SyncDir(parent));
+  return fs_.SyncDir(models_dir_);
+}
+
+absl::StatusOr<v1::Model> ModelStore::Get(absl::string_view name) {
+  ASSIGN_OR_RETURN(const ModelName parsed, ParseModelName(name));
+  std::optional<ModelRow> row;
+  std::vector<std::string> names;
+  RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(row, FindModel(connection, parsed.model, parsed.version));
+    if (!row.has_value()) {
+      ASSIGN_OR_RETURN(names, ModelNames(connection));
+    }
+    return absl::OkStatus();
+  }));
+  if (row.has_value()) return ModelOf(*row);
+  const bool known = std::find(names.begin(), names.end(), parsed.model) != names.end();
+  const std::string nearest = known ? "" : NearestName(parsed.model, names);
+  return ErrorWithReason(
+      absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+      absl::StrCat("there is no model ", parsed.ToString(),
+                   nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?")));
+}
+
+absl::StatusOr<v1::ListModelsResponse> ModelStore::List(const v1::ListModelsRequest& request) {
+  ASSIGN_OR_RETURN(const auto after, PositionOf(request.page_token()));
+  const int limit =
+      request.page_size() > 0 ? std::min(request.page_size(), kMaxPageSize) : kDefaultPageSize;
+  std::vector<ModelRow> rows;
+  RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(rows, ListModels(connection, after, limit + 1));
+    return absl::OkStatus();
+  }));
+  v1::ListModelsResponse response;
+  if (rows.size() > static_cast<size_t>(limit)) {
+    rows.pop_back();
+    response.set_next_page_token(TokenOf(rows.back()));
+  }
+  for (const ModelRow& row : rows) {
+    ASSIGN_OR_RETURN(*response.add_models(), ModelOf(row));
+  }
+  return response;
+}
+
+std::string ModelStore::DirOf(const v1::Model& model) const {
+  const absl::StatusOr<ModelName> name = ParseModelName(model.name());
+  return name.ok() ? absl::StrCat(models_dir_, "/", name->model, "/", name->version) : "";
+}
+
+}  // namespace skytrain

@@ -1,0 +1,74 @@
+#include "server/rpc/blob_service.h"
+
+#include <memory>
+#include <utility>
+
+#include "common/grpc/status.h"
+#include "common/status_macros.h"
+#include "server/rpc/finished_stream.h"
+#include "server/rpc/long_call.h"
+
+namespace skytrain {
+namespace {
+
+// One ReadBlob call: reads a chunk on the executor, sends it, reads the next.
+class BlobStream final : public grpc::ServerWriteReactor<v1::ReadBlobResponse>, public LongCall {
+ public:
+  static BlobStream* Start(Executor& executor, LiveCalls& live, BlobStore& blobs,
+                           const v1::ReadBlobRequest& request) {
+    std::shared_ptr<BlobStream> stream(new BlobStream(executor, live, blobs, request));
+    BlobStream* reactor = stream.get();
+    Begin(std::move(stream));
+    return reactor;
+  }
+
+  void OnWriteDone(bool ok) override { WriteDone(ok); }
+  void OnCancel() override { Cancelled(); }
+  void OnDone() override { Done(); }
+
+ private:
+  BlobStream(Executor& executor, LiveCalls& live, BlobStore& blobs,
+             const v1::ReadBlobRequest& request)
+      : LongCall(executor, live), blobs_(blobs), request_(request) {}
+
+  Next Step() override {
+    if (reader_ == nullptr) {
+      auto reader = blobs_.Open(request_.name(), request_.offset());
+      if (!reader.ok()) return FinishWith(reader.status());
+      reader_ = *std::move(reader);
+    }
+    chunk_.Clear();
+    const absl::StatusOr<bool> more = reader_->Next(&chunk_);
+    if (!more.ok()) return FinishWith(more.status());
+    return *more ? Write() : FinishWith(absl::OkStatus());
+  }
+  void StartWriting() override { StartWrite(&chunk_); }
+  void FinishCall(const absl::Status& status) override { Finish(ToGrpcStatus(status)); }
+
+  BlobStore& blobs_;
+  const v1::ReadBlobRequest request_;
+  std::unique_ptr<BlobReader> reader_;
+  v1::ReadBlobResponse chunk_;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* BlobServiceImpl::StatBlob(grpc::CallbackServerContext* context,
+                                                    const v1::StatBlobRequest* request,
+                                                    v1::Blob* response) {
+  return calls_.Run(context, [=, this](const Caller&) -> absl::Status {
+    ASSIGN_OR_RETURN(*response, blobs_.Stat(request->name()));
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerWriteReactor<v1::ReadBlobResponse>* BlobServiceImpl::ReadBlob(
+    grpc::CallbackServerContext* context, const v1::ReadBlobRequest* request) {
+  if (const absl::StatusOr<Caller> caller = calls_.CallerOf(*context); !caller.ok()) {
+    return FinishedStream<v1::ReadBlobResponse>::Make(caller.status());
+  }
+  // On the slow executor: the first read of a model hashes all of it.
+  return BlobStream::Start(calls_.slow_executor(), calls_.live(), blobs_, *request);
+}
+
+}  // namespace skytrain

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "server/events/event_hub.h"
+#include "server/events/event_log.h"
+#include "server/jobs/job_manager.h"
+#include "server/rpc/calls.h"
+#include "skytrain/v1/job_service.grpc.pb.h"
+
+namespace skytrain {
+
+// Every method typed but WatchEvents, which sends stored bytes as they are.
+using JobServiceMethods =
+    v1::JobService::WithCallbackMethod_CreateJob<v1::JobService::WithCallbackMethod_GetJob<
+        v1::JobService::WithCallbackMethod_ListJobs<v1::JobService::WithCallbackMethod_CancelJob<
+            v1::JobService::WithCallbackMethod_DeleteJob<v1::JobService::WithCallbackMethod_WaitJob<
+                v1::JobService::WithRawCallbackMethod_WatchEvents<v1::JobService::Service>>>>>>>;
+
+class JobServiceImpl final : public JobServiceMethods {
+ public:
+  // `max_spec_bytes`: of one CreateJob request.
+  JobServiceImpl(Calls& calls, JobManager& jobs, EventLog& log, EventHub& hub,
+                 int64_t max_spec_bytes)
+      : calls_(calls), jobs_(jobs), log_(log), hub_(hub), max_spec_bytes_(max_spec_bytes) {}
+
+  grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context,
+                                      const v1::CreateJobRequest* request,
+                                      v1::CreateJobResponse* response) override;
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
+                                   const v1::GetJobRequest* request, v1::Job* response) override;
+  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
+                                     const v1::ListJobsRequest* request,
+                                     v1::ListJobsResponse* response) override;
+  grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context,
+                                      const v1::CancelJobRequest* request,
+                                      v1::Job* response) override;
+  grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context,
+                                      const v1::DeleteJobRequest* request,
+                                      google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* WaitJob(grpc::CallbackServerContext* context,
+                                    const v1::WaitJobRequest* request, v1::Job* response) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchEvents(grpc::CallbackServerContext* context,
+                                                          const grpc::ByteBuffer* request) override;
+
+ private:
+  Calls& calls_;
+  JobManager& jobs_;
+  EventLog& log_;
+  EventHub& hub_;
+  const int64_t max_spec_bytes_;
+};
+
+}  // namespace skytrain

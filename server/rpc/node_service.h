@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "server/jobs/job_manager.h"
+#include "server/rpc/calls.h"
+#include "skytrain/v1/node_service.grpc.pb.h"
+
+namespace skytrain {
+
+class NodeServiceImpl final : public v1::NodeService::CallbackService {
+ public:
+  // What does not change while the daemon runs.
+  struct Node {
+    v1::ServerInfo info;              // Without `caller`.
+    std::vector<v1::Device> devices;  // Without `job`.
+  };
+  NodeServiceImpl(Calls& calls, JobManager& jobs, Node node)
+      : calls_(calls), jobs_(jobs), node_(std::move(node)) {}
+
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
+                                          const v1::GetServerInfoRequest* request,
+                                          v1::ServerInfo* response) override;
+  grpc::ServerUnaryReactor* ListDevices(grpc::CallbackServerContext* context,
+                                        const v1::ListDevicesRequest* request,
+                                        v1::ListDevicesResponse* response) override;
+
+ private:
+  Calls& calls_;
+  JobManager& jobs_;
+  const Node node_;
+};
+
+}  // namespace skytrain

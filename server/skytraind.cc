@@ -1,0 +1,215 @@
+// The daemon's composition root: the only file that names concrete classes. It builds them,
+// connects them, serves until SIGTERM or SIGINT, and takes them down in the reverse order.
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/clock.h"
+#include "common/file/file_system.h"
+#include "common/status_macros.h"
+#include "server/auth/grpc/adopt.h"
+#include "server/auth/peers.h"
+#include "server/auth/unix_listener.h"
+#include "server/blobs/blob_store.h"
+#include "server/config.h"
+#include "server/datasets/inspector.h"
+#include "server/devices.h"
+#include "server/events/event_hub.h"
+#include "server/events/event_log.h"
+#include "server/jobs/job_manager.h"
+#include "server/launch/local_launcher.h"
+#include "server/log.h"
+#include "server/models/model_store.h"
+#include "server/rpc/blob_service.h"
+#include "server/rpc/calls.h"
+#include "server/rpc/dataset_service.h"
+#include "server/rpc/job_service.h"
+#include "server/rpc/model_service.h"
+#include "server/rpc/node_service.h"
+#include "server/rpc/server.h"
+#include "server/store/database.h"
+#include "server/store/state_dir.h"
+
+namespace skytrain {
+namespace {
+
+constexpr absl::Duration kDrainGrace = absl::Seconds(5);
+
+// The folders above `path`, readable by nobody else.
+absl::Status MakeParents(const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    const std::string folder = path.substr(0, slash);
+    if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", folder));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> NamesOf(const std::vector<v1::Device>& devices) {
+  std::vector<std::string> names;
+  for (const v1::Device& device : devices) names.push_back(device.name());
+  return names;
+}
+
+// What was detected, cut or filled up to what the configuration says (-1: nothing).
+std::vector<v1::Device> Configured(std::vector<v1::Device> devices, const char* kind, int count) {
+  while (count >= 0 && devices.size() > static_cast<size_t>(count)) devices.pop_back();
+  while (count >= 0 && devices.size() < static_cast<size_t>(count)) {
+    v1::Device& added = devices.emplace_back();
+    added.set_name(absl::StrCat(kind, ":", devices.size() - 1));
+  }
+  return devices;
+}
+
+NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::Device>& cpus,
+                                   const std::vector<v1::Device>& gpus) {
+  NodeServiceImpl::Node node;
+  node.info.set_version(SKYTRAIN_VERSION);
+  node.info.set_build(SKYTRAIN_BUILD);
+  node.info.set_api_minor(1);
+  char host[256] = {};
+  gethostname(host, sizeof(host) - 1);
+  node.info.set_hostname(host);
+  node.info.mutable_start_time()->set_seconds(absl::ToUnixSeconds(Clock::Real().Now()));
+  for (const std::string& root : config.data_roots) node.info.add_data_roots(root);
+  node.devices = gpus;
+  node.devices.insert(node.devices.end(), cpus.begin(), cpus.end());
+  return node;
+}
+
+JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::Device>& cpus,
+                                   const std::vector<v1::Device>& gpus, Inspector& inspector,
+                                   ModelStore& models) {
+  JobManager::Options options;
+  options.attempts_dir = config.work_dir + "/attempts";
+  options.worker_binary = config.worker_binary;
+  options.build = SKYTRAIN_BUILD;
+  options.cache_dir = config.work_dir + "/cache";
+  options.data_roots = config.data_roots;
+  options.gpu_devices = NamesOf(gpus);
+  options.cpu_slots = static_cast<int>(cpus.size());
+  options.max_queued_jobs = config.max_queued_jobs;
+  options.log_quota_bytes = config.log_quota_bytes;
+  options.manifest = [&inspector](const v1::Data& data, const std::string& target) {
+    return inspector.Inspect(data, target);
+  };
+  options.publish_model = [&models](const v1::Job& job, int, const std::string& attempt_dir) {
+    return models.Publish(job, attempt_dir);
+  };
+  options.find_model = [&models](const std::string& name) -> absl::StatusOr<ModelLocation> {
+    ASSIGN_OR_RETURN(v1::Model model, models.Get(name));
+    std::string dir = models.DirOf(model);
+    return ModelLocation{std::move(model), std::move(dir)};
+  };
+  options.log = [](absl::string_view line) { LogInfo("jobs", {{"message", std::string(line)}}); };
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const StateDir& state) {
+  Database::Options options;
+  options.path = state.DatabasePath();
+  options.ballast_path = state.BallastPath();
+  options.on_fatal = [](const absl::Status& status) {
+    LogError("database_sync_failed", {{"error", status.ToString()}});
+    _exit(1);  // What is on the disk is unknown: nothing may be written any more.
+  };
+  return Database::Open(std::move(options));
+}
+
+// `stop_signals` are blocked in every thread.
+absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
+  // The locks first: a second daemon must notice before it touches anything.
+  RETURN_IF_ERROR(MakeParents(config.SocketPath()));
+  ASSIGN_OR_RETURN(const auto listener, UnixListener::Bind(config.SocketPath()));
+  RETURN_IF_ERROR(MakeParents(config.state_dir));
+  ASSIGN_OR_RETURN(const auto state, StateDir::Open(config.state_dir));
+  ASSIGN_OR_RETURN(const auto database, OpenDatabase(*state));
+  RETURN_IF_ERROR(MakeParents(config.work_dir + "/"));
+
+  FileSystem& fs = FileSystem::Posix();
+  const auto cpus = Configured(DetectCpus(), "cpu", config.cpus);
+  const auto gpus = Configured(DetectGpus(), "gpu", config.gpus);
+  ModelStore models(config.work_dir + "/models", *database, fs, Clock::Real());
+  BlobStore blobs(models);
+  Inspector inspector({config.probe_binary, config.work_dir + "/probe", config.data_roots});
+  EventHub hub;
+  EventLog log(*database);
+  LocalLauncher launcher(config.shepherd_binary);
+  // Recovery: connections wait in the socket's backlog until it is done.
+  ASSIGN_OR_RETURN(const auto jobs,
+                   JobManager::Start(ManagerOptions(config, cpus, gpus, inspector, models),
+                                     *database, hub, launcher, fs, Clock::Real()));
+
+  Peers peers;
+  Calls calls(peers);
+  JobServiceImpl job_service(calls, *jobs, log, hub, config.max_spec_bytes);
+  ModelServiceImpl model_service(calls, models);
+  BlobServiceImpl blob_service(calls, blobs);
+  DatasetServiceImpl dataset_service(calls, inspector);
+  NodeServiceImpl node_service(calls, *jobs, DescribeNode(config, cpus, gpus));
+  ASSIGN_OR_RETURN(const auto server,
+                   RpcServer::Start(calls, {&job_service, &model_service, &blob_service,
+                                            &dataset_service, &node_service}));
+  listener->Start([&](int fd, uid_t uid) { AdoptConnection(server->server(), peers, fd, uid); },
+                  [](uid_t uid) {
+                    LogWarning("connection_refused", {{"uid", absl::StrCat(uid)}});
+                  });
+
+  LogInfo("serving",
+          {{"version", SKYTRAIN_VERSION},
+           {"build", SKYTRAIN_BUILD},
+           {"address", config.listen},
+           {"state_dir", config.state_dir},
+           {"work_dir", config.work_dir},
+           {"cpus", absl::StrCat(cpus.size())},
+           {"gpus", absl::StrCat(gpus.size())},
+           {"data_roots",
+            config.data_roots.empty() ? "anywhere" : absl::StrJoin(config.data_roots, ":")}});
+  std::cout << "skytraind " SKYTRAIN_VERSION " serving on " << config.listen << std::endl;
+
+  int signal = 0;
+  while (sigwait(&stop_signals, &signal) != 0) {
+  }
+  LogInfo("draining", {{"signal", strsignal(signal)}});
+  listener->Stop();
+  inspector.Shutdown();
+  server->Stop(kDrainGrace);
+  jobs->Shutdown();
+  LogInfo("stopped");
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  // Before any thread exists, so that all inherit it and only sigwait sees them.
+  sigset_t stop_signals;
+  sigemptyset(&stop_signals);
+  sigaddset(&stop_signals, SIGTERM);
+  sigaddset(&stop_signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  const Invocation invocation = ParseCommandLine(argc, argv, Surroundings::OfThisProcess());
+  if (invocation.exit_now) return invocation.exit_code;
+  SetUpLog(invocation.config.log_json ? LogFormat::kJson : LogFormat::kText);
+  if (const absl::Status status = Serve(invocation.config, stop_signals); !status.ok()) {
+    LogError("cannot_serve", {{"error", std::string(status.message())}});
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace skytrain
+
+int main(int argc, char** argv) { return skytrain::Main(argc, argv); }

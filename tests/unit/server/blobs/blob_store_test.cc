@@ -1,0 +1,128 @@
+#include "server/blobs/blob_store.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "common/digest/digest.h"
+#include "common/errors.h"
+
+namespace skytrain {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr char kName[] = "models/galaxies-7k2m/versions/1/files/model.safetensors";
+
+class BlobStoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "/blobs-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+    Database::Options options;
+    options.path = root_ + "/db";
+    auto database = Database::Open(options);
+    ASSERT_TRUE(database.ok()) << database.status();
+    database_ = *std::move(database);
+    models_ = std::make_unique<ModelStore>(root_ + "/models", *database_, FileSystem::Posix(),
+                                           Clock::Real());
+    blobs_ = std::make_unique<BlobStore>(*models_);
+
+    weights_.resize(1'500'000);
+    for (size_t i = 0; i < weights_.size(); ++i)
+      weights_[i] = static_cast<char>(i * 2654435761u >> 24);
+    fs::create_directories(root_ + "/attempt/model");
+    std::ofstream(root_ + "/attempt/model/model.safetensors", std::ios::binary) << weights_;
+    std::ofstream(root_ + "/attempt/model/model.json") << "{}";
+    v1::Job job;
+    job.set_name("jobs/galaxies-7k2m");
+    job.set_uid("u1");
+    const auto model = models_->Publish(job, root_ + "/attempt");
+    ASSERT_TRUE(model.ok()) << model.status();
+    path_ = models_->DirOf(*model) + "/model.safetensors";
+  }
+  void TearDown() override {
+    blobs_.reset();
+    models_.reset();
+    database_.reset();
+    fs::remove_all(root_);
+  }
+
+  // All bytes from `offset` on, or an error.
+  absl::StatusOr<std::string> Read(int64_t offset) {
+    auto reader = blobs_->Open(kName, offset);
+    if (!reader.ok()) return reader.status();
+    std::string all;
+    while (true) {
+      v1::ReadBlobResponse chunk;
+      const auto more = (*reader)->Next(&chunk);
+      if (!more.ok()) return more.status();
+      if (!*more) return all;
+      EXPECT_LE(chunk.data().size(), size_t{1} << 20);
+      EXPECT_EQ(chunk.offset(), offset + static_cast<int64_t>(all.size()));
+      EXPECT_EQ(chunk.crc32c(), Crc32c(chunk.data()));
+      all += chunk.data();
+    }
+  }
+
+  std::string root_, weights_, path_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<ModelStore> models_;
+  std::unique_ptr<BlobStore> blobs_;
+};
+
+TEST_F(BlobStoreTest, StatTellsSizeAndDigest) {
+  const auto blob = blobs_->Stat(kName);
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  EXPECT_EQ(blob->size_bytes(), 1'500'000);
+  EXPECT_EQ(blob->sha256(), Sha256Hex(weights_));
+}
+
+TEST_F(BlobStoreTest, ReadsFromAnyOffset) {
+  for (const int64_t offset : {0, 1, 524'288, 1'499'999, 1'500'000}) {
+    const auto got = Read(offset);
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_TRUE(*got == weights_.substr(offset)) << offset;
+  }
+  EXPECT_EQ(ReasonOf(Read(1'500'001).status()), "OFFSET_OUT_OF_RANGE");
+  EXPECT_EQ(ReasonOf(Read(-1).status()), "OFFSET_OUT_OF_RANGE");
+}
+
+TEST_F(BlobStoreTest, DamagedFileIsNamedAndNeverSent) {
+  ASSERT_TRUE(Read(0).ok());
+  {
+    std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(700'000);
+    file.put('!');
+  }
+  // The change may fall into the same step of the file system's clock.
+  fs::last_write_time(path_, fs::last_write_time(path_) + std::chrono::seconds(1));
+  const auto status = Read(0).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ReasonOf(status), "BLOB_CORRUPT");
+  EXPECT_NE(status.message().find(kName), absl::string_view::npos) << status;
+}
+
+TEST_F(BlobStoreTest, TruncatedAndAbsentFilesAreDamageToo) {
+  fs::resize_file(path_, 1000);
+  EXPECT_EQ(ReasonOf(Read(0).status()), "BLOB_CORRUPT");
+  fs::remove(path_);
+  EXPECT_EQ(ReasonOf(Read(0).status()), "BLOB_CORRUPT");
+}
+
+TEST_F(BlobStoreTest, OnlyPublishedNamesAreFiles) {
+  for (const char* name :
+       {"", "models/galaxies-7k2m/versions/1", "models/galaxies-7k2m/versions/1/files/",
+        "models/galaxies-7k2m/versions/1/files/../1/model.json",
+        "models/galaxies-7k2m/versions/2/files/model.json", "models/other/versions/1/files/x",
+        "models/../versions/1/files/model.json", "/etc/passwd"}) {
+    EXPECT_EQ(ReasonOf(blobs_->Stat(name).status()), "BLOB_NOT_FOUND") << name;
+  }
+}
+
+}  // namespace
+}  // namespace skytrain

@@ -1,0 +1,174 @@
+#include "server/config.h"
+
+#include <gtest/gtest.h>
+
+#include "common/errors.h"
+#include "server/log.h"
+
+namespace skytrain {
+namespace {
+
+Surroundings Home() { return {"", "/home/ana", false, "/opt/skytrain/bin"}; }
+
+TEST(ConfigTest, DefaultsDependOnWhoAndWhere) {
+  const struct {
+    const char* what;
+    Surroundings surroundings;
+    const char* listen;
+    const char* state_dir;
+  } kCases[] = {
+      {"a user", Home(), "unix:/home/ana/.skytrain/run/skytraind.sock",
+       "/home/ana/.skytrain/state"},
+      {"a user with a runtime folder",
+       {"/run/user/1000", "/home/ana", false, "/b"},
+       "unix:/run/user/1000/skytrain/skytraind.sock",
+       "/home/ana/.skytrain/state"},
+      {"root", {"", "/root", true, "/b"}, "unix:/run/skytrain/skytraind.sock", "/var/lib/skytrain"},
+  };
+  for (const auto& test : kCases) {
+    Config config;
+    ASSERT_TRUE(CompleteConfig(test.surroundings, &config).ok()) << test.what;
+    EXPECT_EQ(config.listen, test.listen) << test.what;
+    EXPECT_EQ(config.state_dir, test.state_dir) << test.what;
+    EXPECT_EQ(config.work_dir, std::string(test.state_dir) + "/work") << test.what;
+  }
+}
+
+TEST(ConfigTest, BinariesLieBesideTheDaemon) {
+  Config config;
+  config.worker_binary = "/elsewhere/worker";
+  ASSERT_TRUE(CompleteConfig(Home(), &config).ok());
+  EXPECT_EQ(config.worker_binary, "/elsewhere/worker");
+  EXPECT_EQ(config.shepherd_binary, "/opt/skytrain/bin/skytrain-shepherd");
+  EXPECT_EQ(config.probe_binary, "/opt/skytrain/bin/skytrain-probe");
+}
+
+TEST(ConfigTest, FileSetsEveryKey) {
+  Config config;
+  const absl::Status status = ApplyConfigText(R"(
+listen: ["unix:/tmp/x/s.sock"]
+state_dir: /s
+work_dir: /w
+data_roots: [/tmp, /usr]
+launcher: local
+mode: personal
+cpus: 3
+gpus: 0
+limits: {queued_jobs: 7, spec_bytes: 2048, log_bytes: 4096}
+log_json: true
+worker: /b/w
+shepherd: /b/s
+probe: /b/p
+)",
+                                              "s.yaml", &config);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(config.SocketPath(), "/tmp/x/s.sock");
+  EXPECT_EQ(config.state_dir, "/s");
+  EXPECT_EQ(config.work_dir, "/w");
+  EXPECT_EQ(config.data_roots, (std::vector<std::string>{"/tmp", "/usr"}));
+  EXPECT_EQ(config.cpus, 3);
+  EXPECT_EQ(config.gpus, 0);
+  EXPECT_EQ(config.max_queued_jobs, 7);
+  EXPECT_EQ(config.max_spec_bytes, 2048);
+  EXPECT_EQ(config.log_quota_bytes, 4096);
+  EXPECT_TRUE(config.log_json);
+  EXPECT_EQ(config.probe_binary, "/b/p");
+}
+
+TEST(ConfigTest, MistakesOfAFileAreNamedWithTheirPlace) {
+  const struct {
+    const char* text;
+    const char* expected;
+  } kCases[] = {
+      {"stat_dir: /s\n", "s.yaml:1:1: unknown key 'stat_dir'; did you mean 'state_dir'?"},
+      {"cpus: 2\nlimits:\n  queued_job: 3\n",
+       "s.yaml:3:3: unknown key 'queued_job'; did you mean 'queued_jobs'?"},
+      {"colour: red\n", "s.yaml:1:1: unknown key 'colour'"},
+      {"cpus: many\n", "s.yaml:1:7: cpus: must be a whole number"},
+      {"cpus: -2\n", "s.yaml:1:7: cpus: must be a whole number from 0"},
+      {"limits: 3\n", "s.yaml:1:9: must be a map of keys"},
+      {"state_dir: [/a, /b]\n", "s.yaml:1:12: state_dir: must be one value"},
+      {"listen: [unix:/a, unix:/b]\n", "takes one address"},
+      {"log_json: yes\n", "must be true or false"},
+      {"cpus: 1\ncpus: 2\n", "s.yaml:2:1"},
+  };
+  for (const auto& test : kCases) {
+    Config config;
+    const absl::Status status = ApplyConfigText(test.text, "s.yaml", &config);
+    EXPECT_EQ(ReasonOf(status), "BAD_CONFIG") << test.text;
+    EXPECT_NE(status.message().find(test.expected), absl::string_view::npos) << status;
+  }
+}
+
+TEST(ConfigTest, AllMistakesAreNamedAtOnce) {
+  Config config;
+  const absl::Status status = ApplyConfigText("a: 1\nb: 2\n", "s.yaml", &config);
+  EXPECT_NE(status.message().find("s.yaml:1:1"), absl::string_view::npos) << status;
+  EXPECT_NE(status.message().find("s.yaml:2:1"), absl::string_view::npos) << status;
+}
+
+TEST(ConfigTest, WhatThisVersionCannotServeIsRefusedAtTheStart) {
+  const struct {
+    std::string Config::*field;
+    const char* value;
+    const char* reason;
+  } kCases[] = {
+      {&Config::listen, "tls:0.0.0.0:7443", "NOT_AVAILABLE"},
+      {&Config::listen, "unix:relative.sock", "BAD_CONFIG"},
+      {&Config::listen, "localhost:80", "BAD_CONFIG"},
+      {&Config::launcher, "slurm", "NOT_AVAILABLE"},
+      {&Config::launcher, "kubernetes", "BAD_CONFIG"},
+      {&Config::mode, "site", "NOT_AVAILABLE"},
+      {&Config::mode, "public", "BAD_CONFIG"},
+  };
+  for (const auto& test : kCases) {
+    Config config;
+    config.*test.field = test.value;
+    EXPECT_EQ(ReasonOf(CompleteConfig(Home(), &config)), test.reason) << test.value;
+  }
+}
+
+TEST(ConfigTest, AbsentDataRootIsRefused) {
+  Config config;
+  config.data_roots = {"/nowhere/galaxies"};
+  const absl::Status status = CompleteConfig(Home(), &config);
+  EXPECT_EQ(ReasonOf(status), "BAD_CONFIG");
+  EXPECT_NE(status.message().find("/nowhere/galaxies"), absl::string_view::npos);
+}
+
+TEST(ConfigTest, FlagsGoBeforeTheDefaults) {
+  const char* argv[] = {"skytraind",   "--listen", "unix:/tmp/d/s.sock",
+                        "--data-root", "/tmp",     "--data-root",
+                        "/usr",        "--cpus",   "2"};
+  const Invocation invocation = ParseCommandLine(std::size(argv), const_cast<char**>(argv), Home());
+  ASSERT_FALSE(invocation.exit_now);
+  EXPECT_EQ(invocation.config.listen, "unix:/tmp/d/s.sock");
+  EXPECT_EQ(invocation.config.data_roots, (std::vector<std::string>{"/tmp", "/usr"}));
+  EXPECT_EQ(invocation.config.cpus, 2);
+}
+
+TEST(ConfigTest, WrongFlagsEndWithTwo) {
+  for (const auto& [flag, value] : {std::pair{"--cpus", "x"}, std::pair{"--nonsense", "1"},
+                                    std::pair{"--listen", "nonsense"}}) {
+    const char* argv[] = {"skytraind", flag, value};
+    const Invocation invocation = ParseCommandLine(3, const_cast<char**>(argv), Home());
+    EXPECT_TRUE(invocation.exit_now) << flag;
+    EXPECT_EQ(invocation.exit_code, 2) << flag;
+  }
+}
+
+TEST(LogTest, ValuesAreQuotedWhereASpaceWouldSplitThem) {
+  EXPECT_EQ(
+      FormatLogLine(LogFormat::kText, "info", "serving", {{"a", "plain"}, {"b", "two words"}}),
+      "info serving a=plain b=\"two words\"");
+  EXPECT_EQ(FormatLogLine(LogFormat::kText, "info", "serving", {{"a", "line\nbreak"}, {"b", ""}}),
+            "info serving a=\"line\\nbreak\" b=\"\"");
+}
+
+TEST(LogTest, JsonLinesSurviveAnyBytes) {
+  EXPECT_EQ(FormatLogLine(LogFormat::kJson, "info", "x", {{"a", "q\"\xff"}}),
+            "\"level\":\"info\",\"event\":\"x\",\"a\":\"q\\\"\xef\xbf\xbd\"}");
+}
+
+}  // namespace
+}  // namespace skytrain

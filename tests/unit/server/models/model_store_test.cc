@@ -1,0 +1,186 @@
+#include "server/models/model_store.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/digest/digest.h"
+#include "common/errors.h"
+
+namespace skytrain {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ModelStoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "/models-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+    OpenStore();
+  }
+  void TearDown() override {
+    store_.reset();
+    database_.reset();
+    fs::remove_all(root_);
+  }
+
+  void OpenStore() {
+    store_.reset();
+    database_.reset();
+    Database::Options options;
+    options.path = root_ + "/db";
+    auto database = Database::Open(options);
+    ASSERT_TRUE(database.ok()) << database.status();
+    database_ = *std::move(database);
+    store_ =
+        std::make_unique<ModelStore>(root_ + "/models", *database_, FileSystem::Posix(), clock_);
+  }
+
+  static void Write(const std::string& path, const std::string& text) {
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream(path, std::ios::binary) << text;
+  }
+
+  // An attempt folder with a model whose weights are `weights`.
+  std::string Attempt(const std::string& name, const std::string& weights,
+                      const std::string& stated_sha256 = "") {
+    const std::string dir = root_ + "/" + name;
+    Write(dir + "/model/model.safetensors", weights);
+    Write(dir + "/model/model.json",
+          R"({"family": "resnet18", "classes": ["edge_on", "spiral"], "parameters": 12, "step": 30,
+              "unknown": {"to": "us"}, "sha256": ")" +
+              (stated_sha256.empty() ? Sha256Hex(weights) : stated_sha256) +
+              R"(", "reports": [{"split": "test", "count": 3, "loss": 0.5, "accuracy": 0.75,
+                 "balanced_accuracy": 0.7, "classes": ["edge_on", "spiral"], "recall": [1, null],
+                 "confusion_matrix": [[1, 0], [1, 1]]}]})");
+    return dir;
+  }
+
+  static v1::Job Job(const std::string& id, const std::string& uid) {
+    v1::Job job;
+    job.set_name("jobs/" + id);
+    job.set_uid(uid);
+    job.set_owner("ana");
+    return job;
+  }
+
+  std::string root_;
+  FakeClock clock_{absl::FromUnixSeconds(1'700'000'000)};
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<ModelStore> store_;
+};
+
+TEST_F(ModelStoreTest, PublishedModelSaysWhatTheCardSays) {
+  const auto model = store_->Publish(Job("galaxies-7k2m", "u1"), Attempt("u1-1", "weights"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->name(), "models/galaxies-7k2m/versions/1");
+  EXPECT_EQ(model->job(), "jobs/galaxies-7k2m");
+  EXPECT_EQ(model->owner(), "ana");
+  EXPECT_EQ(model->create_time().seconds(), 1'700'000'000);
+  EXPECT_EQ(model->family(), "resnet18");
+  EXPECT_EQ(model->parameters(), 12);
+  EXPECT_EQ(model->step(), 30);
+  ASSERT_EQ(model->classes_size(), 2);
+  ASSERT_EQ(model->reports_size(), 1);
+  EXPECT_EQ(model->reports(0).accuracy(), 0.75);
+  EXPECT_EQ(model->reports(0).confusion_matrix_size(), 4);
+  EXPECT_TRUE(std::isnan(model->reports(0).recall(1)));
+  ASSERT_EQ(model->files_size(), 2);
+  EXPECT_EQ(model->files(1).name(), "model.safetensors");
+  EXPECT_EQ(model->files(1).blob(), "models/galaxies-7k2m/versions/1/files/model.safetensors");
+  EXPECT_EQ(model->files(1).size_bytes(), 7);
+  EXPECT_EQ(model->files(1).sha256(), Sha256Hex("weights"));
+  EXPECT_TRUE(fs::exists(store_->DirOf(*model) + "/model.json"));
+}
+
+TEST_F(ModelStoreTest, FilesOutliveTheAttempt) {
+  const std::string attempt = Attempt("u1-1", "weights");
+  const auto model = store_->Publish(Job("galaxies-7k2m", "u1"), attempt);
+  ASSERT_TRUE(model.ok()) << model.status();
+  fs::remove_all(attempt);
+  EXPECT_EQ(fs::file_size(store_->DirOf(*model) + "/model.safetensors"), 7u);
+}
+
+TEST_F(ModelStoreTest, TheSameJobPublishesOnce) {
+  const std::string attempt = Attempt("u1-1", "weights");
+  const auto first = store_->Publish(Job("galaxies-7k2m", "u1"), attempt);
+  OpenStore();
+  const auto again = store_->Publish(Job("galaxies-7k2m", "u1"), attempt);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->SerializeAsString(), first->SerializeAsString());
+  EXPECT_EQ(store_->List({}).value().models_size(), 1);
+}
+
+TEST_F(ModelStoreTest, JobWithTheIdOfADeletedOnePublishesTheNextVersion) {
+  ASSERT_TRUE(store_->Publish(Job("galaxies-7k2m", "u1"), Attempt("u1-1", "old")).ok());
+  const auto second = store_->Publish(Job("galaxies-7k2m", "u2"), Attempt("u2-1", "new"));
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->name(), "models/galaxies-7k2m/versions/2");
+  EXPECT_EQ(store_->Get("models/galaxies-7k2m")->name(), second->name());
+  EXPECT_EQ(store_->Get("galaxies-7k2m@1")->files(1).sha256(), Sha256Hex("old"));
+}
+
+TEST_F(ModelStoreTest, FolderThatADeadDaemonLeftIsReplaced) {
+  Write(root_ + "/models/galaxies-7k2m/1/model.safetensors", "half");
+  Write(root_ + "/models/galaxies-7k2m/1.tmp/model.safetensors", "less");
+  const auto model = store_->Publish(Job("galaxies-7k2m", "u1"), Attempt("u1-1", "weights"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(fs::file_size(store_->DirOf(*model) + "/model.safetensors"), 7u);
+  EXPECT_FALSE(fs::exists(root_ + "/models/galaxies-7k2m/1.tmp"));
+}
+
+TEST_F(ModelStoreTest, DamagedOrAbsentModelsAreNotPublished) {
+  EXPECT_EQ(ReasonOf(store_->Publish(Job("none-aaaa", "u1"), root_ + "/absent").status()),
+            "MODEL_NOT_WRITTEN");
+  EXPECT_EQ(
+      ReasonOf(
+          store_->Publish(Job("torn-aaaa", "u2"), Attempt("u2-1", "weights", Sha256Hex("other")))
+              .status()),
+      "MODEL_CORRUPT");
+  const std::string attempt = Attempt("u3-1", "weights");
+  Write(attempt + "/model/model.json", "{\"family\": 3}");
+  EXPECT_EQ(ReasonOf(store_->Publish(Job("card-aaaa", "u3"), attempt).status()), "MODEL_CORRUPT");
+  EXPECT_EQ(store_->List({}).value().models_size(), 0);
+}
+
+TEST_F(ModelStoreTest, UnknownModelsNameTheNearest) {
+  ASSERT_TRUE(store_->Publish(Job("galaxies-7k2m", "u1"), Attempt("u1-1", "weights")).ok());
+  const auto status = store_->Get("models/galaxies-7k2n").status();
+  EXPECT_EQ(ReasonOf(status), "MODEL_NOT_FOUND");
+  EXPECT_NE(status.message().find("galaxies-7k2m"), absl::string_view::npos) << status;
+  EXPECT_EQ(ReasonOf(store_->Get("galaxies-7k2m@2").status()), "MODEL_NOT_FOUND");
+}
+
+TEST_F(ModelStoreTest, ListsPageByPageNewestFirst) {
+  for (int i = 0; i < 5; ++i) {
+    const std::string uid = absl::StrCat("u", i);
+    ASSERT_TRUE(store_->Publish(Job("model-" + uid, uid), Attempt(uid + "-1", "w")).ok());
+    if (i % 2 == 0) clock_.Advance(absl::Seconds(1));  // Some share a moment.
+  }
+  std::string names;
+  v1::ListModelsRequest request;
+  request.set_page_size(2);
+  int pages = 0;
+  do {
+    const auto page = store_->List(request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const v1::Model& model : page->models()) names += model.name().substr(13, 2) + " ";
+    request.set_page_token(page->next_page_token());
+    ++pages;
+  } while (!request.page_token().empty());
+  EXPECT_EQ(names, "u4 u3 u2 u1 u0 ");
+  EXPECT_EQ(pages, 3);
+  request.set_page_token("nonsense");
+  EXPECT_EQ(ReasonOf(store_->List(request).status()), "BAD_PAGE_TOKEN");
+}
+
+}  // namespace
+}  // namespace skytrain
