@@ -66,14 +66,19 @@ absl::Status ArchiveReader::Damaged(const char* what) {
 
 absl::StatusOr<bool> ArchiveReader::Next() {
   const int result = archive_read_next_header(archive_.get(), &entry_);
-  if (result == ARCHIVE_EOF) return false;
+  if (result == ARCHIVE_EOF) {
+    RETURN_IF_ERROR(CheckTotal());
+    return false;
+  }
   if (result != ARCHIVE_OK && result != ARCHIVE_WARN) return Damaged("is damaged or cut short");
   if (++number_ >= kMostEntries) {
     return DataInvalid(
         absl::StrCat(Quotable(path_), " holds more than ", Grouped(kMostEntries), " entries"));
   }
-  RETURN_IF_ERROR(CheckTotal());
   DescribeEntry();
+  // What headers claim is refused before any of it is unpacked, even to be skipped.
+  claimed_total_ += size_;
+  RETURN_IF_ERROR(CheckTotal());
   return true;
 }
 
@@ -108,7 +113,10 @@ void ArchiveReader::DescribeEntry() {
 
 absl::Status ArchiveReader::CheckTotal() {
   const int64_t unpacked = archive_filter_bytes(archive_.get(), 0);
-  if (unpacked <= 0 || static_cast<uint64_t>(unpacked) <= largest_total_) return absl::OkStatus();
+  if (claimed_total_ <= largest_total_ &&
+      (unpacked <= 0 || static_cast<uint64_t>(unpacked) <= largest_total_)) {
+    return absl::OkStatus();
+  }
   return DataInvalid(absl::StrCat(Quotable(path_), " unpacks to more than ",
                                   Grouped(static_cast<int64_t>(kLargestRatio)),
                                   " times its size: not an archive of images"));

@@ -51,7 +51,7 @@ class ArchiveReader {
   std::string path_;
   std::unique_ptr<archive, Free> archive_;
   archive_entry* entry_ = nullptr;
-  uint64_t largest_total_ = 0;
+  uint64_t largest_total_ = 0, claimed_total_ = 0;
   std::string name_, problem_;
   bool is_file_ = false, is_folder_ = false;
   uint64_t size_ = 0;

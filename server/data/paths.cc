@@ -60,7 +60,8 @@ class Walker {
     if (!dir) return SystemError("open folder", folder, errno);
     std::vector<std::string> names;
     while (const dirent* entry = ::readdir(dir.get())) {
-      if (!IsHiddenPath(entry->d_name)) names.push_back(entry->d_name);
+      // "." and ".." begin with a point as well.
+      if (entry->d_name[0] != '.' && !IsHiddenPath(entry->d_name)) names.push_back(entry->d_name);
     }
     for (const std::string& name : names) {
       RETURN_IF_ERROR(Visit(relative.empty() ? name : absl::StrCat(relative, "/", name), depth));
