@@ -13,6 +13,8 @@
 namespace skytrain {
 namespace {
 
+using Json = nlohmann::json;
+
 constexpr absl::string_view kPrefix = "step-";
 constexpr uint64_t kMaxStateBytes = 16 << 20;
 
@@ -20,25 +22,36 @@ absl::Status Torn(const std::string& path, absl::string_view why) {
   return absl::DataLossError(absl::StrCat("checkpoint ", path, " is not whole: ", why));
 }
 
+// Null when `object` is none, or has no such member.
+const Json* Member(const Json& object, const char* name) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(name);
+  return found == object.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 absl::Status CheckCheckpoint(const std::string& path) {
   const auto text = FileSystem::Posix().ReadFile(path + "/state.json", kMaxStateBytes);
   if (!text.ok()) return Torn(path, text.status().message());
-  const auto state = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!state.is_object() || !state.contains("files") || !state["files"].is_object() ||
-      state["files"].empty()) {
-    return Torn(path, "state.json does not list its files");
+  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const Json* state = Member(json, "state");
+  const Json* digest = Member(json, "sha256");
+  if (state == nullptr || digest == nullptr || *digest != Sha256Hex(state->dump())) {
+    return Torn(path, "state.json is damaged");
   }
-  for (const auto& [file, digest] : state["files"].items()) {
-    if (absl::StrContains(file, "/") || !digest.is_string()) {
-      return Torn(path, "state.json lists a file that cannot be");
+  const Json* files = Member(*state, "files");
+  if (files == nullptr || !files->is_object() || files->empty()) {
+    return Torn(path, "state.json lists no files");
+  }
+  for (const auto& [file, entry] : files->items()) {
+    const Json* expected = Member(entry, "sha256");
+    if (expected == nullptr || absl::StrContains(file, "/")) {
+      return Torn(path, "state.json has an unknown layout");
     }
     const auto actual = Sha256HexOfFile(absl::StrCat(path, "/", file));
     if (!actual.ok()) return Torn(path, actual.status().message());
-    if (*actual != digest.get<std::string>()) {
-      return Torn(path, absl::StrCat(file, " differs from its SHA-256"));
-    }
+    if (*expected != *actual) return Torn(path, absl::StrCat(file, " differs from its SHA-256"));
   }
   return absl::OkStatus();
 }

@@ -16,8 +16,9 @@ struct Checkpoint {
   int64_t step = 0;
 };
 
-// OK when every file that the folder's state.json lists, {"files": {"model.safetensors": "<SHA-256,
-// hex>", …}}, is there and has that digest. DATA_LOSS says what is wrong.
+// OK when state.json is whole, and every file that it lists is there with its digest. What is read
+// of its layout (written by server/training/checkpoint): {"state": {"files": {"model.safetensors":
+// {"sha256": hex, …}, …}, …}, "sha256": hex of the text of "state"}. DATA_LOSS says what is wrong.
 absl::Status CheckCheckpoint(const std::string& path);
 
 // The whole checkpoint with the greatest step below any of `folders` (the checkpoints/ of the

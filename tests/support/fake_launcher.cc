@@ -26,9 +26,11 @@ void WriteFile(const std::string& path, absl::string_view content) {
   Require(WriteFileAtomically(FileSystem::Posix(), path, content));
 }
 
+// Keys in the order in which the reader's JSON library writes them: the digest is of its text.
 std::string StateJson(absl::string_view digest, int64_t step) {
-  return absl::StrCat("{\"files\": {\"model.safetensors\": \"", digest, "\"}, \"step\": ", step,
-                      "}");
+  const std::string state = absl::StrCat("{\"files\":{\"model.safetensors\":{\"sha256\":\"", digest,
+                                         "\"}},\"step\":", step, "}");
+  return absl::StrCat("{\"state\": ", state, ", \"sha256\": \"", Sha256Hex(state), "\"}");
 }
 
 }  // namespace

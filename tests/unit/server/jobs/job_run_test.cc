@@ -20,14 +20,6 @@ std::vector<v1::JobState> StatesOf(const std::vector<v1::Event>& events) {
   return states;
 }
 
-int CountMetrics(const std::vector<v1::Event>& events, int64_t step) {
-  int count = 0;
-  for (const v1::Event& event : events) {
-    count += event.has_metrics() && event.metrics().step(0) == step;
-  }
-  return count;
-}
-
 TEST(JobRun, JobIsTrainedPublishedAndSucceeds) {
   JobWorld world;
   world.launcher().Then(TrainOneStep(0.5));
@@ -154,32 +146,6 @@ TEST(JobRun, ModelThatCannotBePublishedFailsTheJob) {
   EXPECT_EQ(job.state(), v1::FAILED);
   EXPECT_EQ(job.termination().reason(), v1::INTERNAL);
   EXPECT_THAT(job.termination().message(), HasSubstr("model.json is missing"));
-}
-
-TEST(JobRun, BytesWrittenAfterTheRecordedEndAreDropped) {
-  JobWorld world;
-  world.launcher().Then([](FakeRun& run) {
-    run.Claim();
-    run.StartRank();
-    run.Metric("train/loss", 1, 0.5);
-    AttemptDir dir = run.dir();
-    internal::v1::ExitRecord exit;
-    exit.set_end(v1::NON_FINITE_LOSS);
-    const auto spools = *dir.Spools();
-    for (const auto& [file, size] : spools) {
-      auto* spool = exit.add_spools();
-      spool->set_file(file);
-      spool->set_bytes(static_cast<int64_t>(size));
-    }
-    // Both are there when the daemon first looks at the exit record.
-    run.WriteAfterEnd("train/loss", 2);
-    ASSERT_TRUE(dir.WriteExit(exit).ok());
-  });
-  // The daemon is away while the run ends, so that it sees all of it at once.
-  world.Start();
-  world.Create("zombie");
-  const v1::Job job = world.WaitForEnd("zombie");
-  EXPECT_EQ(CountMetrics(world.Events(job.uid()), 1), 1);
 }
 
 TEST(JobRun, QueuedJobsStartInTheOrderOfTheirArrival) {

@@ -1,0 +1,93 @@
+#include "server/jobs/attempt_verdict.h"
+
+#include <optional>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace skytrain {
+namespace {
+
+using ::testing::HasSubstr;
+
+internal::v1::ExitRecord Exit(v1::AttemptEnd end, const char* message = "", int signal = 0) {
+  internal::v1::ExitRecord exit;
+  exit.set_end(end);
+  exit.set_message(message);
+  exit.set_signal(signal);
+  return exit;
+}
+
+internal::v1::RankResult Result(v1::AttemptEnd end, const char* message = "") {
+  internal::v1::RankResult result;
+  result.set_end(end);
+  result.set_message(message);
+  return result;
+}
+
+TEST(AttemptVerdict, RankSaysMoreThanTheShepherdSaw) {
+  const AttemptVerdict verdict =
+      JudgeExit(Exit(v1::WORKER_CRASHED, "exit code 1"), Result(v1::DISK_FULL, "disk full"));
+  EXPECT_EQ(verdict.end, v1::DISK_FULL);
+  EXPECT_EQ(verdict.message, "disk full");
+}
+
+TEST(AttemptVerdict, SignalAfterTheResultIsACrash) {
+  const AttemptVerdict verdict =
+      JudgeExit(Exit(v1::WORKER_CRASHED, "signal 11", 11), Result(v1::COMPLETED));
+  EXPECT_EQ(verdict.end, v1::WORKER_CRASHED);
+}
+
+TEST(AttemptVerdict, ShepherdsOwnLimitsStand) {
+  EXPECT_EQ(JudgeExit(Exit(v1::TIME_LIMIT), Result(v1::STOPPED)).end, v1::TIME_LIMIT);
+}
+
+TEST(AttemptVerdict, EndWithoutWordsGetsWordsAndAdvice) {
+  EXPECT_THAT(JudgeExit(Exit(v1::STALLED), {}).message, HasSubstr("limits.stall"));
+}
+
+TEST(AttemptVerdict, RecordWithoutAnEndIsAnInternalError) {
+  EXPECT_EQ(JudgeExit(Exit(v1::ATTEMPT_END_UNSPECIFIED), {}).end, v1::INTERNAL);
+}
+
+TEST(AttemptVerdict, LostProcessesAreTheNodesFaultOnlyAfterAReboot) {
+  EXPECT_EQ(JudgeLost(false).end, v1::SHEPHERD_LOST);
+  EXPECT_EQ(JudgeLost(true).end, v1::NODE_LOST);
+}
+
+TEST(JobVerdict, OnlyEndsThatARetryCanHelpAreRetried) {
+  for (int value = v1::COMPLETED; value <= v1::AttemptEnd_MAX; ++value) {
+    if (!v1::AttemptEnd_IsValid(value)) continue;
+    const auto end = static_cast<v1::AttemptEnd>(value);
+    SCOPED_TRACE(v1::AttemptEnd_Name(end));
+    const JobEventType event = JudgeJob({end, ""}, false, 1, 3, std::nullopt).event;
+    switch (end) {
+      case v1::COMPLETED:
+        EXPECT_EQ(event, JobEventType::kCompleted);
+        break;
+      case v1::STOPPED:
+        EXPECT_EQ(event, JobEventType::kStopped);
+        break;
+      case v1::WORKER_CRASHED:
+      case v1::RANK_FAILED:
+      case v1::SHEPHERD_LOST:
+      case v1::NODE_LOST:
+        EXPECT_EQ(event, JobEventType::kRetry);
+        break;
+      default:
+        EXPECT_EQ(event, JobEventType::kFailed);
+    }
+    EXPECT_EQ(JudgeJob({end, ""}, false, 3, 3, std::nullopt).event == JobEventType::kRetry, false);
+    EXPECT_EQ(JudgeJob({end, ""}, true, 1, 3, std::nullopt).event == JobEventType::kRetry, false);
+  }
+}
+
+TEST(JobVerdict, RetrySaysWhereItGoesOn) {
+  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, false, 1, 3, 40).message,
+              HasSubstr("from the checkpoint of step 40"));
+  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, false, 1, 3, std::nullopt).message,
+              HasSubstr("from the beginning"));
+}
+
+}  // namespace
+}  // namespace skytrain

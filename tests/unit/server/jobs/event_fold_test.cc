@@ -1,0 +1,115 @@
+#include "server/jobs/event_fold.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+namespace skytrain {
+namespace {
+
+void AddPoint(v1::MetricBatch& batch, uint32_t name, int64_t step, double value) {
+  batch.add_name(name);
+  batch.add_step(step);
+  batch.add_value(value);
+  batch.add_epoch(1);
+}
+
+TEST(EventFold, KeepsTheNewestValueOfEachNameAndTheNewestStep) {
+  v1::Event event;
+  v1::MetricBatch& batch = *event.mutable_metrics();
+  batch.add_names("train/loss");
+  batch.add_names("val/accuracy");
+  batch.add_names("never");
+  AddPoint(batch, 0, 1, 0.9);
+  AddPoint(batch, 1, 1, 0.5);
+  AddPoint(batch, 0, 300, 0.8);
+  AddPoint(batch, 0, 70000, 0.7);
+  v1::Job job;
+  FoldEvent(event.SerializeAsString(), job);
+  EXPECT_EQ(job.metrics().size(), 2u);
+  EXPECT_EQ(job.metrics().at("train/loss"), 0.7);
+  EXPECT_EQ(job.metrics().at("val/accuracy"), 0.5);
+  EXPECT_EQ(job.progress().step(), 70000);
+}
+
+TEST(EventFold, ReadsNameIndicesOfSeveralBytes) {
+  v1::Event event;
+  v1::MetricBatch& batch = *event.mutable_metrics();
+  for (int name = 0; name < 300; ++name) batch.add_names(absl::StrCat("m", name));
+  AddPoint(batch, 299, 1, 1.5);
+  AddPoint(batch, 200, 2, 2.5);
+  AddPoint(batch, 3, 3, 3.5);
+  v1::Job job;
+  FoldEvent(event.SerializeAsString(), job);
+  EXPECT_EQ(job.metrics().at("m299"), 1.5);
+  EXPECT_EQ(job.metrics().at("m200"), 2.5);
+  EXPECT_EQ(job.metrics().at("m3"), 3.5);
+}
+
+TEST(EventFold, KeepsNanAndInfinity) {
+  v1::Event event;
+  event.mutable_metrics()->add_names("a");
+  event.mutable_metrics()->add_names("b");
+  AddPoint(*event.mutable_metrics(), 0, 1, std::nan(""));
+  AddPoint(*event.mutable_metrics(), 1, 1, std::numeric_limits<double>::infinity());
+  v1::Job job;
+  FoldEvent(event.SerializeAsString(), job);
+  EXPECT_TRUE(std::isnan(job.metrics().at("a")));
+  EXPECT_TRUE(std::isinf(job.metrics().at("b")));
+}
+
+TEST(EventFold, HoldsAtMost64MetricNames) {
+  v1::Event event;
+  v1::MetricBatch& batch = *event.mutable_metrics();
+  for (int name = 0; name < 100; ++name) {
+    batch.add_names(absl::StrCat("m", name));
+    AddPoint(batch, name, 1, name);
+  }
+  v1::Job job;
+  FoldEvent(event.SerializeAsString(), job);
+  EXPECT_EQ(job.metrics().size(), 64u);
+}
+
+TEST(EventFold, ProgressReplacesAllButTheStep) {
+  v1::Event event;
+  event.mutable_progress()->set_phase("train");
+  event.mutable_progress()->set_epoch(4);
+  event.mutable_progress()->set_epochs(30);
+  event.mutable_progress()->set_images_per_second(346);
+  v1::Job job;
+  job.mutable_progress()->set_step(7);
+  job.mutable_progress()->set_eta_seconds(99);
+  FoldEvent(event.SerializeAsString(), job);
+  EXPECT_EQ(job.progress().phase(), "train");
+  EXPECT_EQ(job.progress().epoch(), 4);
+  EXPECT_EQ(job.progress().step(), 7);
+  EXPECT_EQ(job.progress().eta_seconds(), 0);
+}
+
+TEST(EventFold, SurvivesEveryTruncation) {
+  v1::Event event;
+  event.mutable_metrics()->add_names("a");
+  AddPoint(*event.mutable_metrics(), 0, 1000, 1.0);
+  event.mutable_metrics()->add_name(5);  // An index without a name, a column without a value.
+  const std::string bytes = event.SerializeAsString();
+  for (size_t size = 0; size <= bytes.size(); ++size) {
+    v1::Job job;
+    FoldEvent(bytes.substr(0, size), job);
+    KindOf(bytes.substr(0, size));
+  }
+}
+
+TEST(EventKind, IsThatOfTheOneofAndNothingForOtherBytes) {
+  v1::Event event;
+  event.mutable_log()->set_data("hello");
+  event.mutable_time()->set_seconds(5);
+  EXPECT_EQ(KindOf(event.SerializeAsString()), v1::Event::kLog);
+  EXPECT_EQ(KindOf(""), v1::Event::KIND_NOT_SET);
+  EXPECT_EQ(KindOf("\xff\xff\xff"), v1::Event::KIND_NOT_SET);
+}
+
+}  // namespace
+}  // namespace skytrain

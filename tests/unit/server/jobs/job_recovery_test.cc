@@ -1,0 +1,307 @@
+// What a new daemon makes of what a killed one left behind: each test is a window between two steps
+// of an attempt, named by what had and what had not happened.
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/store/job_rows.h"
+#include "skytrain/internal/v1/record.pb.h"
+#include "tests/unit/server/jobs/job_world.h"
+
+namespace skytrain {
+namespace {
+
+using ::testing::HasSubstr;
+
+int CountMetrics(const std::vector<v1::Event>& events) {
+  int count = 0;
+  for (const v1::Event& event : events) count += event.has_metrics();
+  return count;
+}
+
+// A script that goes on step by step as the test says.
+class Steps {
+ public:
+  void Allow(int step) { allowed_ = step; }
+  void Await(FakeRun& run, int step) {
+    run.WaitUntil([this, step] { return allowed_ >= step; });
+  }
+
+ private:
+  std::atomic<int> allowed_{0};
+};
+
+TEST(JobRecovery, QueuedJobStartsUnderTheNextDaemon) {
+  JobWorld world;
+  world.launcher().Then(TrainUntilStopped());
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  world.Create("running");
+  world.WaitForState("running", v1::RUNNING);
+  world.Create("queued");
+  world.Restart();
+  EXPECT_EQ(world.Get("queued").state(), v1::QUEUED);
+  ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "running").ok());
+  EXPECT_EQ(world.WaitForEnd("queued").state(), v1::SUCCEEDED);
+}
+
+TEST(JobRecovery, RunningJobIsTakenUpAndEveryEventIsThereOnce) {
+  JobWorld world;
+  Steps steps;
+  world.launcher().Then([&](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    run.Metric("train/loss", 1, 0.9);
+    steps.Await(run, 1);
+    run.Metric("train/loss", 2, 0.8);
+    steps.Await(run, 2);
+    run.Metric("train/loss", 3, 0.7);
+    run.Exit(v1::COMPLETED);
+  });
+  world.Start();
+  world.Create("survivor");
+  world.WaitUntil("survivor", [](const v1::Job& job) { return job.progress().step() == 1; });
+  world.Stop();
+  steps.Allow(1);  // Written while there is no daemon.
+  world.Start();
+  world.WaitUntil("survivor", [](const v1::Job& job) { return job.progress().step() == 2; });
+  world.Restart();
+  steps.Allow(2);
+  const v1::Job job = world.WaitForEnd("survivor");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  EXPECT_EQ(job.attempts_size(), 1);
+  EXPECT_EQ(world.launcher().launches(), 1);
+  EXPECT_EQ(CountMetrics(world.Events(job.uid())), 3);
+}
+
+TEST(JobRecovery, RunThatEndedWhileNoDaemonWasThereIsSettled) {
+  JobWorld world;
+  Steps steps;
+  std::atomic<bool> ended{false};
+  world.launcher().Then([&](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    steps.Await(run, 1);
+    run.Metric("train/loss", 1, 0.5);
+    run.Exit(v1::COMPLETED);
+    run.WriteAfterEnd("train/loss", 2);
+    ended = true;
+  });
+  world.Start();
+  world.Create("alone");
+  world.WaitForState("alone", v1::RUNNING);
+  world.Stop();
+  steps.Allow(1);
+  while (!ended) std::this_thread::yield();
+  world.Start();
+  const v1::Job job = world.WaitForEnd("alone");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  // What came after the recorded end is dropped.
+  EXPECT_EQ(CountMetrics(world.Events(job.uid())), 1);
+  EXPECT_EQ(job.progress().step(), 1);
+}
+
+// Puts the job into STARTING with its attempt, as a daemon does that dies right after that commit.
+void LeaveInStarting(JobWorld& world, const std::string& id) {
+  world.options().claim_timeout = absl::Seconds(60);
+  world.Start();
+  world.Create(id);  // The launcher has no script: nothing ever claims.
+  world.WaitUntil(id, [&](const v1::Job&) { return world.launcher().launches() == 1; });
+  world.Stop();
+}
+
+TEST(JobRecovery, StartingWithoutAFolderIsTriedAgainAsANewAttempt) {
+  JobWorld world;
+  LeaveInStarting(world, "no-folder");
+  world.Start();
+  const v1::Job left = world.Get("no-folder");
+  world.Stop();
+  ASSERT_TRUE(FileSystem::Posix().RemoveTree(world.AttemptFolder(left, 1)).ok());
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  const v1::Job job = world.WaitForEnd("no-folder");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  ASSERT_EQ(job.attempts_size(), 2);
+  EXPECT_EQ(job.attempts(0).end(), v1::SHEPHERD_LOST);
+}
+
+TEST(JobRecovery, StartingThatNobodyClaimedIsAbandonedAfterABoundedWait) {
+  JobWorld world;
+  LeaveInStarting(world, "unclaimed");
+  world.options().claim_timeout = absl::Milliseconds(50);
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  const v1::Job job = world.WaitForEnd("unclaimed");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  EXPECT_EQ(job.attempts_size(), 2);
+  // A shepherd that comes late finds the folder claimed and starts no ranks.
+  const AttemptDir dir(FileSystem::Posix(), world.AttemptFolder(job, 1));
+  EXPECT_TRUE((*dir.ReadClaim())->has_abandoned());
+}
+
+TEST(JobRecovery, ShepherdThatClaimsAfterTheDaemonDiedIsTakenUp) {
+  JobWorld world;
+  LeaveInStarting(world, "late-claim");
+  world.Start();
+  const v1::Job left = world.Get("late-claim");
+  world.Stop();
+  FakeRun run(AttemptDir(FileSystem::Posix(), world.AttemptFolder(left, 1)), [] { return false; });
+  ASSERT_TRUE(run.Claim());
+  world.Start();
+  run.StartRank();
+  run.Exit(v1::COMPLETED);
+  const v1::Job job = world.WaitForEnd("late-claim");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  EXPECT_EQ(job.attempts_size(), 1);
+}
+
+TEST(JobRecovery, DeadShepherdWithoutAnExitRecordIsLostAndItsLastEventsAreKept) {
+  JobWorld world;
+  world.launcher().Then([](FakeRun& run) {
+    run.ClaimAsDead();
+    run.StartRank();
+    run.Metric("train/loss", 1, 0.5);
+  });
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  world.Create("lost");
+  const v1::Job job = world.WaitForEnd("lost");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  ASSERT_EQ(job.attempts_size(), 2);
+  EXPECT_EQ(job.attempts(0).end(), v1::SHEPHERD_LOST);
+  EXPECT_EQ(CountMetrics(world.Events(job.uid())), 2);
+}
+
+TEST(JobRecovery, DeadShepherdWithLivingRanksIsNotJudgedBeforeTheyAreGone) {
+  JobWorld world;
+  Steps steps;
+  world.launcher().Then([&](FakeRun& run) {
+    run.ClaimAsDead();
+    run.TakeLock();  // As the ranks hold it.
+    run.StartRank();
+    steps.Await(run, 1);
+    run.Metric("train/loss", 1, 0.5);
+    run.DropLock();
+  });
+  world.launcher().Then(TrainOneStep(1));
+  world.options().poll_interval = absl::Milliseconds(5);
+  world.Start();
+  world.Create("orphans");
+  world.WaitForState("orphans", v1::RUNNING);
+  world.Restart();
+  EXPECT_EQ(world.Get("orphans").state(), v1::RUNNING);
+  steps.Allow(1);
+  const v1::Job job = world.WaitForEnd("orphans");
+  ASSERT_EQ(job.attempts_size(), 2);
+  EXPECT_EQ(CountMetrics(world.Events(job.uid())), 2);
+}
+
+TEST(JobRecovery, RunOfAnEarlierBootEndedWithItsNode) {
+  JobWorld world;
+  world.launcher().Then([](FakeRun& run) {
+    run.ClaimBeforeReboot();
+    run.StartRank();
+  });
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  world.Create("rebooted");
+  const v1::Job job = world.WaitForEnd("rebooted");
+  ASSERT_EQ(job.attempts_size(), 2);
+  EXPECT_EQ(job.attempts(0).end(), v1::NODE_LOST);
+}
+
+TEST(JobRecovery, AcceptedCancelIsPassedOnByTheNextDaemon) {
+  JobWorld world;
+  Steps steps;
+  world.launcher().Then([&](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    steps.Await(run, 1);
+    if (!run.WaitForStop()) return;
+    run.Exit(v1::STOPPED);
+  });
+  world.Start();
+  world.Create("cancelled");
+  world.WaitForState("cancelled", v1::RUNNING);
+  ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "cancelled").ok());
+  world.Stop();
+  // As if the daemon had died between the commit and control.binpb.
+  const std::string uid = [&] {
+    world.Start();
+    const std::string found = world.Get("cancelled").uid();
+    world.Stop();
+    return found;
+  }();
+  const std::string folder = world.options().attempts_dir + "/" + uid + "-1";
+  FileSystem::Posix().Remove(folder + "/control.binpb").IgnoreError();
+  world.Start();
+  EXPECT_EQ(world.Get("cancelled").state(), v1::STOPPING);
+  steps.Allow(1);
+  EXPECT_EQ(world.WaitForEnd("cancelled").state(), v1::CANCELLED);
+}
+
+TEST(JobRecovery, UnreadableJobIsLeftAloneAndTheOthersRun) {
+  JobWorld world;
+  world.options().gpu_devices = {};
+  std::vector<std::string> log;
+  world.options().log = [&](absl::string_view line) { log.emplace_back(line); };
+  world.launcher().Then(TrainUntilStopped());
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  world.Create("running");
+  world.WaitForState("running", v1::RUNNING);
+  const std::string broken = world.Create("broken").uid();
+  world.Create("healthy");
+  ASSERT_TRUE(world.database()
+                  .Write(Database::Priority::kControl,
+                         [&](Connection& connection) -> absl::Status {
+                           JobRow row;
+                           row.uid = broken;
+                           row.state = v1::QUEUED;
+                           row.snapshot = "\xff\xff\xff";
+                           return UpdateJob(connection, row);
+                         })
+                  .ok());
+  world.Restart();
+  ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "running").ok());
+  EXPECT_EQ(world.WaitForEnd("healthy").state(), v1::SUCCEEDED);
+  world.Stop();
+  EXPECT_THAT(log, ::testing::Contains(HasSubstr("is left alone")));
+}
+
+TEST(JobRecovery, ModelOfARunThatEndedBeforeTheCommitIsPublishedAgain) {
+  JobWorld world;
+  std::atomic<int> asked{0};
+  auto publish = world.options().publish_model;
+  Steps steps;
+  world.options().publish_model = [&](const v1::Job& job, int attempt, const std::string& dir) {
+    // The first time the daemon is stopped meanwhile, so the end is not stored.
+    if (++asked == 1) {
+      while (asked == 1) std::this_thread::yield();
+    }
+    return publish(job, attempt, dir);
+  };
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  world.Create("twice");
+  while (asked == 0) std::this_thread::yield();
+  std::thread release([&] {
+    // Stop() below has set the stop flag long before, or the job just ends here: both are right.
+    asked = 2;
+  });
+  world.Stop();
+  release.join();
+  world.Start();
+  const v1::Job job = world.WaitForEnd("twice");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  EXPECT_EQ(job.model(), "models/twice/versions/1");
+  int published = 0;
+  for (const v1::Event& event : world.Events(job.uid())) published += event.has_model();
+  EXPECT_EQ(published, 1);
+}
+
+}  // namespace
+}  // namespace skytrain
