@@ -1,0 +1,235 @@
+// What callers may ask, and what they are told.
+#include <string>
+#include <vector>
+
+#include "common/errors.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/server/jobs/job_world.h"
+
+namespace skytrain {
+namespace {
+
+using ::testing::ElementsAre;
+
+const Caller kBen = {"ben", false};
+const Caller kAdmin = {"root", true};
+
+TEST(CreateJob, MakesANameFromTheExperimentWhenNoneIsChosen) {
+  JobWorld world;
+  world.Start();
+  v1::CreateJobRequest request = JobWorld::Request("");
+  const auto created = world.jobs().Create(JobWorld::kAna, request);
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_THAT(created->job().name(), ::testing::MatchesRegex("jobs/galaxies-[a-z2-7]{4}"));
+  EXPECT_EQ(created->job().owner(), "ana");
+  EXPECT_EQ(created->job().last_seq(), 1);
+  EXPECT_GT(created->estimate().parameters(), 0);
+}
+
+TEST(CreateJob, SameRequestIdAndPayloadAnswerTheSameJob) {
+  JobWorld world;
+  world.Start();
+  v1::CreateJobRequest request = JobWorld::Request("");
+  request.set_request_id("r-1");
+  const auto first = world.jobs().Create(JobWorld::kAna, request);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto again = world.jobs().Create(JobWorld::kAna, request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->job().uid(), first->job().uid());
+  world.Restart();
+  const auto later = world.jobs().Create(JobWorld::kAna, request);
+  ASSERT_TRUE(later.ok()) << later.status();
+  EXPECT_EQ(later->job().uid(), first->job().uid());
+  // Another owner's ids are another matter.
+  EXPECT_NE(world.jobs().Create(kBen, request)->job().uid(), first->job().uid());
+}
+
+TEST(CreateJob, RequestIdWithAnotherPayloadIsRefused) {
+  JobWorld world;
+  world.Start();
+  v1::CreateJobRequest request = JobWorld::Request("");
+  request.set_request_id("r-1");
+  ASSERT_TRUE(world.jobs().Create(JobWorld::kAna, request).ok());
+  request.mutable_job()->mutable_experiment()->mutable_train()->set_epochs(4);
+  EXPECT_EQ(ReasonOf(world.jobs().Create(JobWorld::kAna, request).status()), "REQUEST_ID_REUSED");
+}
+
+TEST(CreateJob, RequestOfADeletedJobMakesNoSecondOne) {
+  JobWorld world;
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  v1::CreateJobRequest request = JobWorld::Request("once");
+  request.set_request_id("r-1");
+  ASSERT_TRUE(world.jobs().Create(JobWorld::kAna, request).ok());
+  world.WaitForEnd("once");
+  ASSERT_TRUE(world.jobs().Delete(JobWorld::kAna, "once").ok());
+  EXPECT_EQ(ReasonOf(world.jobs().Create(JobWorld::kAna, request).status()), "JOB_NOT_FOUND");
+}
+
+TEST(CreateJob, TakenIdIsRefused) {
+  JobWorld world;
+  world.Start();
+  world.Create("taken");
+  EXPECT_EQ(ReasonOf(world.jobs().Create(kBen, JobWorld::Request("taken")).status()), "JOB_EXISTS");
+}
+
+TEST(CreateJob, ValidateOnlyStoresNothing) {
+  JobWorld world;
+  world.Start();
+  v1::CreateJobRequest request = JobWorld::Request("dry");
+  request.set_validate_only(true);
+  const auto checked = world.jobs().Create(JobWorld::kAna, request);
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_EQ(checked->job().uid(), "");
+  EXPECT_EQ(ReasonOf(world.jobs().Get(JobWorld::kAna, "dry").status()), "JOB_NOT_FOUND");
+}
+
+TEST(CreateJob, WrongSpecsMissingDataAndTooManyDevicesLeaveNothingBehind) {
+  JobWorld world;
+  world.options().manifest = [](const v1::Data& data,
+                                const std::string&) -> absl::StatusOr<v1::DatasetManifest> {
+    return ErrorWithReason(absl::StatusCode::kNotFound, "DATA_NOT_FOUND", data.dataset());
+  };
+  world.Start();
+  v1::CreateJobRequest wrong = JobWorld::Request("wrong");
+  wrong.mutable_job()->mutable_experiment()->mutable_train()->set_epochs(-3);
+  EXPECT_EQ(ReasonOf(world.jobs().Create(JobWorld::kAna, wrong).status()), "INVALID_EXPERIMENT");
+  v1::CreateJobRequest large = JobWorld::Request("large");
+  large.mutable_job()->mutable_experiment()->mutable_resources()->set_gpus(4);
+  const auto refused = world.jobs().Create(JobWorld::kAna, large);
+  ASSERT_EQ(ViolationsOf(refused.status()).size(), 1u) << refused.status();
+  EXPECT_EQ(ViolationsOf(refused.status())[0].field, "resources.gpus");
+  EXPECT_EQ(ReasonOf(world.jobs().Create(JobWorld::kAna, JobWorld::Request("x-y")).status()),
+            "DATA_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(world.jobs().Create(JobWorld::kAna, {}).status()), "INVALID_EXPERIMENT");
+  EXPECT_EQ(world.jobs().List(JobWorld::kAna, {})->jobs_size(), 0);
+}
+
+TEST(CreateJob, FullQueueIsRefused) {
+  JobWorld world;
+  world.options().max_queued_jobs = 1;
+  world.launcher().Then(TrainUntilStopped());
+  world.Start();
+  world.Create("runs");
+  world.WaitForState("runs", v1::RUNNING);
+  world.Create("waits");
+  EXPECT_EQ(ReasonOf(world.jobs().Create(JobWorld::kAna, JobWorld::Request("more")).status()),
+            "QUEUE_FULL");
+}
+
+TEST(CancelJob, QueuedJobIsCancelledAtOnceAndAgainChangesNothing) {
+  JobWorld world;
+  world.launcher().Then(TrainUntilStopped());
+  world.Start();
+  world.Create("runs");
+  world.WaitForState("runs", v1::RUNNING);
+  world.Create("waits");
+  const auto cancelled = world.jobs().Cancel(JobWorld::kAna, "waits");
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_EQ(cancelled->state(), v1::CANCELLED);
+  const auto again = world.jobs().Cancel(JobWorld::kAna, "waits");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->last_seq(), cancelled->last_seq());
+}
+
+TEST(CancelJob, JobThatNobodyClaimedYetIsCancelledWithoutAWait) {
+  JobWorld world;  // No script: the shepherd never comes.
+  world.Start();
+  world.Create("starting");
+  world.WaitForState("starting", v1::STARTING);
+  ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "starting").ok());
+  EXPECT_EQ(world.WaitForEnd("starting").state(), v1::CANCELLED);
+}
+
+TEST(CancelJob, StoppingJobStaysStoppingUntilItsProcessesAreGone) {
+  JobWorld world;
+  world.launcher().Then([](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    run.WaitForStop();
+    run.WaitUntil([&run] { return FileSystem::Posix().Exists(run.dir().path() + "/may-go"); });
+    run.Exit(v1::STOPPED);
+  });
+  world.Start();
+  world.Create("slow");
+  const v1::Job job = world.WaitForState("slow", v1::RUNNING);
+  ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "slow").ok());
+  const auto again = world.jobs().Cancel(JobWorld::kAna, "slow");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->state(), v1::STOPPING);
+  EXPECT_EQ(world.jobs().DeviceHolders()[1].second, "jobs/slow");
+  WriteWhole(world.AttemptFolder(job, 1) + "/may-go", "");
+  EXPECT_EQ(world.WaitForEnd("slow").state(), v1::CANCELLED);
+  EXPECT_EQ(world.jobs().DeviceHolders()[1].second, "");
+}
+
+TEST(CancelJob, FinishedJobIsRefused) {
+  JobWorld world;
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  world.Create("done");
+  world.WaitForEnd("done");
+  EXPECT_EQ(ReasonOf(world.jobs().Cancel(JobWorld::kAna, "done").status()), "JOB_FINISHED");
+}
+
+TEST(Jobs, OfSomebodyElseAreNotThereExceptForAnAdmin) {
+  JobWorld world;
+  world.Start();
+  world.Create("mine");
+  EXPECT_EQ(ReasonOf(world.jobs().Get(kBen, "mine").status()), "JOB_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(world.jobs().Cancel(kBen, "mine").status()), "JOB_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(world.jobs().Delete(kBen, "mine")), "JOB_NOT_FOUND");
+  EXPECT_EQ(world.jobs().List(kBen, {})->jobs_size(), 0);
+  EXPECT_TRUE(world.jobs().Get(kAdmin, "mine").ok());
+  EXPECT_EQ(world.jobs().List(kAdmin, {})->jobs_size(), 1);
+}
+
+TEST(ListJobs, GivesPagesNewestFirstAndRefusesForeignTokens) {
+  JobWorld world;
+  world.Start();
+  for (const char* id : {"job-a", "job-b", "job-c"}) world.Create(id);
+  v1::ListJobsRequest request;
+  request.set_page_size(2);
+  std::vector<std::string> names;
+  do {
+    const auto page = world.jobs().List(JobWorld::kAna, request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const v1::Job& job : page->jobs()) names.push_back(job.name());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  // Uids of one millisecond are in no order.
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre("jobs/job-a", "jobs/job-b", "jobs/job-c"));
+  request.set_page_token("nonsense");
+  EXPECT_EQ(ReasonOf(world.jobs().List(JobWorld::kAna, request).status()), "BAD_PAGE_TOKEN");
+}
+
+TEST(DeleteJob, TakesEventsAndFoldersWithItOnceTheJobIsOver) {
+  JobWorld world;
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  const std::string uid = world.Create("old").uid();
+  const v1::Job job = world.WaitForEnd("old");
+  ASSERT_TRUE(world.jobs().Delete(JobWorld::kAna, "old").ok());
+  EXPECT_EQ(ReasonOf(world.jobs().Get(JobWorld::kAna, "old").status()), "JOB_NOT_FOUND");
+  EXPECT_TRUE(world.Events(uid).empty());
+  EXPECT_FALSE(FileSystem::Posix().Exists(world.AttemptFolder(job, 1)));
+}
+
+TEST(DeleteJob, LiveJobIsRefused) {
+  JobWorld world;
+  world.Start();
+  world.Create("live");
+  EXPECT_EQ(ReasonOf(world.jobs().Delete(JobWorld::kAna, "live")), "JOB_NOT_FINISHED");
+}
+
+TEST(Shutdown, LaterCallsAreToldToTryAgain) {
+  JobWorld world;
+  world.Start();
+  world.jobs().Shutdown();
+  EXPECT_EQ(ReasonOf(world.jobs().Create(JobWorld::kAna, JobWorld::Request("late")).status()),
+            "DRAINING");
+}
+
+}  // namespace
+}  // namespace skytrain
