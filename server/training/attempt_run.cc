@@ -20,6 +20,7 @@
 #include "common/status_macros.h"
 #include "server/data/dataset.h"
 #include "server/spec/check.h"
+#include "server/training/allocator.h"
 #include "server/training/checkpoint/checkpoint.h"
 #include "server/training/checkpoint/model_folder.h"
 #include "server/training/checkpoint/tensor_io.h"
@@ -238,7 +239,9 @@ v1::AttemptEnd EndOf(const absl::Status& status) {
 }  // namespace
 
 absl::Status PrepareDevice(const AttemptSpec& spec) {
-  return DeviceOf(spec) == "cpu" ? absl::OkStatus() : LoadGpuPlugin();
+  if (DeviceOf(spec) != "cpu") return LoadGpuPlugin();
+  KeepFreedMemory();
+  return absl::OkStatus();
 }
 
 internal::v1::RankStarted DescribeRank(const AttemptContext& context) {

@@ -23,7 +23,8 @@ struct AttemptContext {
   RunControl& control;
 };
 
-// Opens the GPU plug-in where `spec` has a GPU. First of all: before any other call of LibTorch.
+// Opens the GPU plug-in where `spec` has a GPU, else sets the allocator up for the CPU. First of
+// all: before any other call of LibTorch.
 absl::Status PrepareDevice(const internal::v1::AttemptSpec& spec);
 
 // What this rank is and where it starts from; sets the number of threads.

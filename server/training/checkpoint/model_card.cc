@@ -67,8 +67,7 @@ ModelCard Parse(const Json& json) {
   card.instruction_set = json.at("instruction_set").get<std::string>();
   card.threads = json.at("threads").get<int>();
   card.data_fingerprint = json.at("data_fingerprint").get<std::string>();
-  const Json& weights = json.at("files").at("model.safetensors");
-  card.weights = {weights.at("sha256").get<std::string>(), weights.at("size_bytes").get<int64_t>()};
+  card.weights = {json.at("sha256").get<std::string>(), json.at("size_bytes").get<int64_t>()};
   return card;
 }
 
@@ -112,25 +111,23 @@ v1::EvaluationReport ReportFromJson(const Json& json) {
 std::string ToJson(const ModelCard& card) {
   Json reports = Json::array();
   for (const v1::EvaluationReport& report : card.reports) reports.push_back(ReportToJson(report));
-  const Json json = {
-      {"format", kFormat},
-      {"family", card.family},
-      {"classes", card.classes},
-      {"preprocessing", PreprocessingToJson(card)},
-      {"parameters", card.parameters},
-      {"step", card.step},
-      {"epoch", card.epoch},
-      {"reports", std::move(reports)},
-      {"experiment", ExperimentToJson(card.experiment)},
-      {"job", card.job},
-      {"build", card.build},
-      {"torch_version", card.torch_version},
-      {"instruction_set", card.instruction_set},
-      {"threads", card.threads},
-      {"data_fingerprint", card.data_fingerprint},
-      {"files",
-       {{"model.safetensors",
-         {{"sha256", card.weights.sha256}, {"size_bytes", card.weights.size_bytes}}}}}};
+  const Json json = {{"format", kFormat},
+                     {"family", card.family},
+                     {"classes", card.classes},
+                     {"preprocessing", PreprocessingToJson(card)},
+                     {"parameters", card.parameters},
+                     {"step", card.step},
+                     {"epoch", card.epoch},
+                     {"reports", std::move(reports)},
+                     {"experiment", ExperimentToJson(card.experiment)},
+                     {"job", card.job},
+                     {"build", card.build},
+                     {"torch_version", card.torch_version},
+                     {"instruction_set", card.instruction_set},
+                     {"threads", card.threads},
+                     {"data_fingerprint", card.data_fingerprint},
+                     {"sha256", card.weights.sha256},  // Of model.safetensors.
+                     {"size_bytes", card.weights.size_bytes}};
   return json.dump(2) + "\n";
 }
 

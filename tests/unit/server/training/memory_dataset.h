@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/data/dataset.h"
+
+namespace skytrain::training {
+
+// A data set that a test fills itself: by default images whose colour tells their class, split
+// 4 : 1 : 1.
+class MemoryDataset final : public data::Dataset {
+ public:
+  static MemoryDataset Images(int count, int size, int classes) {
+    MemoryDataset set;
+    set.height_ = set.width_ = size;
+    set.bytes_.resize(static_cast<size_t>(count) * size * size * 3);
+    uint32_t noise = 12345;
+    for (size_t i = 0; i < set.bytes_.size(); ++i) {
+      noise = noise * 1664525 + 1013904223;
+      const int label = static_cast<int>(i / (size * size * 3)) % classes;
+      const int bright = static_cast<int>(i % 3) == label % 3 ? 80 : 0;
+      set.bytes_[i] = static_cast<uint8_t>((noise >> 24) % 150 + bright);
+    }
+    set.pixels_ = set.bytes_;
+    set.Split(count, classes);
+    return set;
+  }
+
+  static MemoryDataset Table(std::vector<float> features, int columns, std::vector<int> labels,
+                             int classes) {
+    MemoryDataset set;
+    set.values_ = std::move(features);
+    set.features_ = set.values_;
+    set.columns_ = columns;
+    set.Split(static_cast<int>(labels.size()), classes);
+    set.labels_.assign(labels.begin(), labels.end());
+    return set;
+  }
+
+  MemoryDataset(MemoryDataset&&) = default;  // Moves keep the vectors' memory, so the spans hold.
+  std::vector<uint8_t>& bytes() { return bytes_; }
+  std::vector<float>& values() { return values_; }
+  void SetSplits(std::vector<int64_t> train, std::vector<int64_t> validation,
+                 std::vector<int64_t> test) {
+    train_ = std::move(train);
+    validation_ = std::move(validation);
+    test_ = std::move(test);
+  }
+
+ private:
+  MemoryDataset() = default;
+
+  void Split(int count, int classes) {
+    for (int k = 0; k < classes; ++k) classes_.push_back(absl::StrCat("class", k));
+    for (int i = 0; i < count; ++i) {
+      labels_.push_back(i % classes);
+      ids_.push_back(absl::StrCat(i));
+      const int part = i / classes % 6;  // Every class in every split.
+      (part == 4 ? validation_ : part == 5 ? test_ : train_).push_back(i);
+    }
+  }
+
+  std::vector<uint8_t> bytes_;
+  std::vector<float> values_;
+};
+
+}  // namespace skytrain::training
