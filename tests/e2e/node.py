@@ -25,11 +25,11 @@ class Node:
         self.daemon = None
 
     def start(self):
-        log = open(self.root / "skytraind.log", "ab")
-        self.daemon = subprocess.Popen(
-            [BIN / "skytraind", "--listen", self.server, "--state-dir", self.root / "state",
-             "--data-root", DATA, "--data-root", self.root, *self.flags],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+        with open(self.root / "skytraind.log", "ab") as log:
+            self.daemon = subprocess.Popen(
+                [BIN / "skytraind", "--listen", self.server, "--state-dir", self.root / "state",
+                 "--data-root", DATA, "--data-root", self.root, *self.flags],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
         line = self.daemon.stdout.readline()
         if "serving" not in line:
             raise AssertionError(f"skytraind does not serve: {line!r}\n{self.log()}")

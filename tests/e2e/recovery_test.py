@@ -47,12 +47,13 @@ class RecoveryTest(unittest.TestCase):
         self.running_after_checkpoint(job)
         (worker,) = wait_until(lambda: self.node.worker_pids(job), "a worker")
         watch = self.node.popen("watch", job, "--output", "jsonl")
+        first = watch.stdout.readline()
         self.node.kill()
         os.kill(worker, 0)  # It goes on without the daemon.
         self.node.start()
         output, errors = watch.communicate(timeout=120)
         self.assertEqual(watch.returncode, 0, errors)
-        sequence = [json.loads(line)["seq"] for line in output.splitlines()]
+        sequence = [json.loads(line)["seq"] for line in [first, *output.splitlines()]]
         self.assertEqual(sequence, list(range(1, len(sequence) + 1)))
         self.assertEqual(len(self.node.json("show", job)["attempts"]), 1)
         self.assertEqual(self.digest(job), self.digest(unbroken))
@@ -70,7 +71,11 @@ class RecoveryTest(unittest.TestCase):
         self.node.run("cancel", job)
         self.node.run("wait", job, code=10)
         self.assertEqual(self.node.worker_pids(job), [])
-        self.node.run("cancel", job, code=6)
+        self.node.run("cancel", job)  # Asking again changes nothing.
+
+    def test_finished_job_cannot_be_cancelled(self):
+        job = self.node.submit(GALAXIES, "--wait", "--set", "train.epochs=1")
+        self.assertIn("SUCCEEDED", self.node.run("cancel", job, code=6).stderr)
 
     def test_interrupted_watch_leaves_the_job_alone(self):
         job = self.node.submit(GALAXIES.replace("epochs: 12", "epochs: 1000"))

@@ -176,7 +176,15 @@ class FakeWorker {
     FileSystem& fs = FileSystem::Posix();
     fs.CreateDir(dir_.CheckpointsPath()).IgnoreError();
     fs.CreateDir(folder + ".tmp").IgnoreError();
-    WriteFileAtomically(fs, folder + ".tmp/state.json", absl::StrCat("{\"step\": ", step_, "}\n"))
+    const std::string weights = absl::StrCat("weights of step ", step_);
+    // Whole in the daemon's eyes: the digests are those of the files
+    // (server/jobs/checkpoint_finder.h).
+    const std::string state = absl::StrCat("{\"files\":{\"model.safetensors\":{\"sha256\":\"",
+                                           Sha256Hex(weights), "\"}},\"step\":", step_, "}");
+    WriteFileAtomically(fs, folder + ".tmp/model.safetensors", weights).IgnoreError();
+    WriteFileAtomically(
+        fs, folder + ".tmp/state.json",
+        absl::StrCat("{\"sha256\":\"", Sha256Hex(state), "\",\"state\":", state, "}\n"))
         .IgnoreError();
     fs.Rename(folder + ".tmp", folder).IgnoreError();
     v1::Event event;
