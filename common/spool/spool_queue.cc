@@ -74,24 +74,22 @@ struct SpoolQueue::Impl {
   uint64_t lost ABSL_GUARDED_BY(file_mu) = 0;  // Not yet told by a Gap.
   std::string lost_because ABSL_GUARDED_BY(file_mu);
 
+  // Wake() after a push and Sleep() both store, then load what the other one stores. With
+  // sequential consistency (also of the stores to `head`, `has_progress` and `stopping`) one of
+  // them sees the other, so no push stays unnoticed.
   void Wake() {
-    // Pairs with the fence in Sleep(): either we see that it sleeps, or it sees what we pushed.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (asleep.load(std::memory_order_relaxed) != 0 && asleep.exchange(0) != 0) {
-      asleep.notify_one();
-    }
+    if (asleep.load() != 0 && asleep.exchange(0) != 0) asleep.notify_one();
   }
 
   bool HasWork() const {
-    return head.load(std::memory_order_relaxed) != tail.load(std::memory_order_relaxed) ||
-           has_progress.load(std::memory_order_relaxed) || stopping.load(std::memory_order_relaxed);
+    return head.load() != tail.load(std::memory_order_relaxed) || has_progress.load() ||
+           stopping.load();
   }
 
   void Sleep() {
-    asleep.store(1, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    asleep.store(1);
     if (HasWork()) {
-      asleep.store(0, std::memory_order_relaxed);
+      asleep.store(0);
       return;
     }
     asleep.wait(1);
@@ -227,7 +225,7 @@ bool SpoolQueue::PushMetric(uint32_t name_index, int64_t step, uint32_t epoch, d
     return false;
   }
   q.ring[head % kRingSize] = Point{step, value, epoch, name_index};
-  q.head.store(head + 1, std::memory_order_release);
+  q.head.store(head + 1);
   q.Wake();
   return true;
 }
@@ -239,7 +237,7 @@ void SpoolQueue::PushProgress(const v1::Progress& progress) {
   {
     MutexLock lock(impl_->progress_mu);
     impl_->progress = std::move(event);
-    impl_->has_progress.store(true, std::memory_order_relaxed);
+    impl_->has_progress.store(true);
   }
   impl_->Wake();
 }

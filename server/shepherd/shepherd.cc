@@ -107,7 +107,7 @@ absl::Status Shepherd::Prepare() {
   record.mutable_shepherd_started()->set_build(spec_.build());
   RETURN_IF_ERROR(spool_->Append(FrameType::kRecord, record.SerializeAsString()));
   limits_ = std::make_unique<RunLimits>(spec_.limits(), clock_);
-  oom_kills_ = CountOomKills();
+  oom_kills_ = oom_kills_before_ = CountOomKills();
   last_look_ = clock_.Monotonic();
   return SetUpEvents();
 }
@@ -190,7 +190,8 @@ void Shepherd::HandleSignal() {
 
 void Shepherd::Look() {
   last_look_ = clock_.Monotonic();
-  oom_kills_ = CountOomKills();
+  oom_kills_before_ = std::exchange(oom_kills_, CountOomKills());
+  limits_->Observe(RankSpoolBytes());
   const auto control = control_.Look();
   if (!control.ok()) {
     Say(absl::StrCat("cannot read what is wanted: ", control.status().message()));
@@ -207,8 +208,9 @@ void Shepherd::Look() {
 }
 
 void Shepherd::CheckLimits() {
-  limits_->Observe(RankSpoolBytes());
   if (phase_ == Phase::kRunning) {
+    if (!limits_->Exceeded().has_value()) return;
+    limits_->Observe(RankSpoolBytes());  // It may have grown since the last look.
     const auto cause = limits_->Exceeded();
     if (!cause.has_value()) return;
     control_.AnnounceStop(*cause).IgnoreError();  // On a full disk SIGTERM has to say enough.
@@ -233,7 +235,7 @@ void Shepherd::RankLeft(size_t index) {
   RankOutcome outcome;
   outcome.rank = static_cast<int>(index);
   outcome.exit = *exit;
-  outcome.oom_kill = CountOomKills() > oom_kills_;
+  outcome.oom_kill = CountOomKills() > oom_kills_before_;
   const std::string spool = dir_.RankSpoolPath(outcome.rank);
   outcome.has_spool = FileSystem::Posix().Exists(spool);
   if (auto result = ReadRankResult(spool); result.ok()) outcome.result = *std::move(result);
@@ -319,7 +321,10 @@ size_t Shepherd::RanksLeft() const {
 
 absl::Duration Shepherd::UntilNextLook() const {
   const absl::Duration look = last_look_ + kLookEvery - clock_.Monotonic();
-  return std::max(std::min(look, limits_->UntilNextDeadline()), absl::ZeroDuration());
+  // Once they are killed no deadline is left, only the wait for the kernel.
+  const absl::Duration deadline =
+      phase_ == Phase::kKilled ? absl::InfiniteDuration() : limits_->UntilNextDeadline();
+  return std::max(std::min(look, deadline), absl::ZeroDuration());
 }
 
 void Shepherd::Say(absl::string_view text) { WriteOwnLine(text, *spool_); }

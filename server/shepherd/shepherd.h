@@ -71,7 +71,8 @@ class Shepherd {
   std::vector<bool> left_;                         // By rank.
   RunOutcome outcome_;
   Phase phase_ = Phase::kRunning;
-  uint64_t oom_kills_ = 0;  // At the last look.
+  uint64_t oom_kills_ = 0;         // At the last look,
+  uint64_t oom_kills_before_ = 0;  // and at the one before: a victim takes a while to leave.
   absl::Duration last_look_;
   absl::Duration killed_at_;
   bool told_undead_ = false;
