@@ -66,44 +66,57 @@ const Filter& CachedFilter(bool vertical, double start, double length, int input
 
 uint8_t ToByte(float value) { return static_cast<uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f)); }
 
+constexpr int kLanes = 16;
+
+// out[0..padded) = the weighted sum of `taps` rows of `padded` numbers, a multiple of kLanes.
+void WeighRows(const float* rows, int padded, const float* weights, int taps, float* out) {
+  for (int x = 0; x < padded; x += kLanes) {
+    float sums[kLanes] = {};
+    const float* row = rows + x;
+    for (int t = 0; t < taps; ++t, row += padded) {
+      for (int k = 0; k < kLanes; ++k) sums[k] += weights[t] * row[k];
+    }
+    std::copy(sums, sums + kLanes, out + x);
+  }
+}
+
+// One output pixel from `taps` RGB pixels. Reads one number more than they have: three channels are
+// summed as four.
+void WeighPixels(const float* pixels, const float* weights, int taps, uint8_t* out) {
+  constexpr int kWide = 4;
+  float sums[kWide] = {};
+  for (int t = 0; t < taps; ++t, pixels += kChannels) {
+    for (int c = 0; c < kWide; ++c) sums[c] += weights[t] * pixels[c];
+  }
+  for (int c = 0; c < kChannels; ++c) out[c] = ToByte(sums[c]);
+}
+
 }  // namespace
 
 void Resize(const uint8_t* source, int width, int height, const Box& box, int side, uint8_t* out) {
   const Filter& across = CachedFilter(false, box.x, box.width, width, side);
   const Filter& down = CachedFilter(true, box.y, box.height, height, side);
-  const int first_row = down.first.front();
+  const int first_row = down.first.front(), first_column = across.first.front();
   const int rows = down.first.back() + down.taps - first_row;
-  const int row_size = side * kChannels;
-  thread_local std::vector<float> narrowed;  // [rows, side, 3]
-  narrowed.resize(static_cast<size_t>(rows) * row_size);
+  const int numbers = (across.first.back() + across.taps - first_column) * kChannels;
+  const int padded = (numbers / kLanes + 1) * kLanes;  // At least one more than `numbers`.
+  thread_local std::vector<float> cut, row;            // [rows, padded], [padded]
+  cut.assign(static_cast<size_t>(rows) * padded, 0.0f);
+  row.resize(padded);
   for (int y = 0; y < rows; ++y) {
-    const uint8_t* in = source + static_cast<size_t>(first_row + y) * width * kChannels;
-    float* row = &narrowed[static_cast<size_t>(y) * row_size];
-    for (int i = 0; i < side; ++i) {
-      const float* weights = &across.weights[static_cast<size_t>(i) * across.taps];
-      const uint8_t* pixel = in + across.first[i] * kChannels;
-      float r = 0, g = 0, b = 0;
-      for (int t = 0; t < across.taps; ++t, pixel += kChannels) {
-        r += weights[t] * pixel[0];
-        g += weights[t] * pixel[1];
-        b += weights[t] * pixel[2];
-      }
-      row[i * kChannels] = r;
-      row[i * kChannels + 1] = g;
-      row[i * kChannels + 2] = b;
-    }
+    const uint8_t* from =
+        source + (static_cast<size_t>(first_row + y) * width + first_column) * kChannels;
+    std::copy(from, from + numbers, &cut[static_cast<size_t>(y) * padded]);
   }
-  thread_local std::vector<float> sums;
   for (int i = 0; i < side; ++i) {
-    sums.assign(row_size, 0.0f);
-    const float* weights = &down.weights[static_cast<size_t>(i) * down.taps];
-    for (int t = 0; t < down.taps; ++t) {
-      if (weights[t] == 0.0f) continue;
-      const float* row = &narrowed[static_cast<size_t>(down.first[i] - first_row + t) * row_size];
-      for (int x = 0; x < row_size; ++x) sums[x] += weights[t] * row[x];
+    WeighRows(&cut[static_cast<size_t>(down.first[i] - first_row) * padded], padded,
+              &down.weights[static_cast<size_t>(i) * down.taps], down.taps, row.data());
+    uint8_t* to = out + static_cast<size_t>(i) * side * kChannels;
+    for (int j = 0; j < side; ++j) {
+      WeighPixels(&row[static_cast<size_t>(across.first[j] - first_column) * kChannels],
+                  &across.weights[static_cast<size_t>(j) * across.taps], across.taps,
+                  to + j * kChannels);
     }
-    uint8_t* to = out + static_cast<size_t>(i) * row_size;
-    for (int x = 0; x < row_size; ++x) to[x] = ToByte(sums[x]);
   }
 }
 
