@@ -70,9 +70,9 @@ struct OpenOptions {
   // all) is in test(). Empty: classes come from the set and splits from `data.splits`.
   std::vector<std::string> classes;
   std::string evaluation_split;
-  // Called from the decoding thread with (done, total) now and then. May be empty.
+  // Called with (done, total) now and then, from one decoding thread at a time. May be empty.
   std::function<void(int64_t, int64_t)> progress;
-  // True ends the work with CANCELLED.
+  // True ends the work with CANCELLED. Called from every decoding thread. May be empty.
   std::function<bool()> stop;
 };
 
