@@ -7,5 +7,8 @@ int main(int argc, char** argv) {
   static auto& interrupt = *new skytrain::client::Interrupt();
   interrupt.CatchSignals();
   skytrain::client::Context context(interrupt);
+#ifdef SKYTRAIN_STATIC
+  context.static_build = true;
+#endif
   return skytrain::client::RunCommandLine(argc, argv, context);
 }

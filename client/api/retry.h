@@ -22,8 +22,8 @@ class Backoff {
   void Reset() { next_ = first_; }
 
  private:
-  const absl::Duration first_;
-  const absl::Duration longest_;
+  absl::Duration first_;
+  absl::Duration longest_;
   absl::Duration next_;
   std::mt19937 random_;
 };

@@ -23,6 +23,7 @@ class Context {
   // From the command line, set before the command runs.
   std::string server;
   Format format = Format::kTable;
+  bool static_build = false;  // Told by main.
 
   Interrupt& interrupt() { return interrupt_; }
   const Terminal& out() const { return out_; }

@@ -5,13 +5,8 @@
 namespace skytrain::client {
 
 absl::StatusOr<ExitCode> Version(Context& context) {
-#ifdef SKYTRAIN_STATIC
-  constexpr bool kStatic = true;
-#else
-  constexpr bool kStatic = false;
-#endif
   if (context.format == Format::kTable) {
-    context.Out(absl::StrCat("skytrain ", SKYTRAIN_VERSION, kStatic ? " (static)" : "", "\n"));
+    context.Out(absl::StrCat("skytrain ", SKYTRAIN_VERSION, context.static_build ? " (static)" : "", "\n"));
     return kExitOk;
   }
   JsonWriter json(context.format == Format::kJson);
@@ -19,7 +14,7 @@ absl::StatusOr<ExitCode> Version(Context& context) {
   json.Key("version");
   json.String(SKYTRAIN_VERSION);
   json.Key("static");
-  json.Bool(kStatic);
+  json.Bool(context.static_build);
   json.EndObject();
   context.Out(json.Finish());
   return kExitOk;

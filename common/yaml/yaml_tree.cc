@@ -53,6 +53,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (too_large_) return;  // Anchors are no longer kept.
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) {
       Node node = At(mark);
@@ -146,6 +147,8 @@ class TreeBuilder : public YAML::EventHandler {
           absl::StrCat("key '", key.scalar, "' is set twice, first at line ", first->key_at.line));
       return;
     }
+    // The parser places a value that is not there at whatever follows.
+    if (value.kind == Node::Kind::kNull) value.at = key.at;
     map.entries.push_back({key.scalar, key.at, std::move(value)});
   }
 

@@ -1,0 +1,126 @@
+"""What the client prints with no server, to the letter; and that the static build needs nothing around it."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+BIN = pathlib.Path(os.environ["SKYTRAIN_BIN_DIR"]).absolute()
+STATIC = BIN / "skytrain-static"
+
+
+class ClientTest(unittest.TestCase):
+
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="skytrain-golden-"))
+        self.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
+
+    def run_client(self, *arguments, code=0, binary=BIN / "skytrain", **variables):
+        environment = {"HOME": str(self.root), "XDG_RUNTIME_DIR": str(self.root), "PATH": os.environ["PATH"], **variables}
+        result = subprocess.run([binary, *arguments], cwd=self.root, env=environment, stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, code, f"stdout: {result.stdout}\nstderr: {result.stderr}")
+        return result
+
+    def refused(self, text, *lines):
+        (self.root / "g.yaml").write_text(text)
+        result = self.run_client("submit", "g.yaml", code=2)
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(result.stderr, "".join(line + "\n" for line in lines))
+
+    def test_version(self):
+        self.assertRegex(self.run_client("version").stdout, r"^skytrain \d+\.\d+\.\d+\n$")
+        self.assertFalse(json.loads(self.run_client("version", "--output", "json").stdout)["static"])
+
+    def test_mistakes_in_an_experiment_are_all_named_before_a_server_is_asked(self):
+        self.refused("name: a\ntrain:\n  batchsize: 128\noptimizer:\n  adamw: {lr: 1e-3x}\n",
+                     "g.yaml:3:3: unknown key 'batchsize' in train; did you mean 'batch_size'?",
+                     "g.yaml:5:15: optimizer.adamw.lr must be a number, not \"1e-3x\"",
+                     "2 errors, nothing submitted")
+
+    def test_file_that_is_not_there(self):
+        result = self.run_client("submit", "none.yaml", code=2)
+        self.assertEqual(result.stderr, "cannot read none.yaml: No such file or directory\n")
+
+    def test_override_is_checked_like_the_file(self):
+        (self.root / "g.yaml").write_text("name: a\n")
+        result = self.run_client("submit", "g.yaml", "--set", "train.epochs=three", code=2)
+        self.assertEqual(result.stderr, '--set: train.epochs must be a whole number, not "three"\n'
+                                        "1 error, nothing submitted\n")
+
+    def test_no_server_is_named_with_the_places_looked_at(self):
+        result = self.run_client("list", code=7)
+        self.assertIn(f"no server found; looked for {self.root}/skytrain/skytraind.sock, ", result.stderr)
+
+    def test_server_that_does_not_answer_is_named(self):
+        socket = f"unix:{self.root}/none.sock"
+        self.assertIn(f"cannot reach the server at {socket}", self.run_client("list", "--server", socket, code=7).stderr)
+
+    def test_servers_of_later_versions_are_refused_plainly(self):
+        for server in ("gpu07:7447", "ssh://ana@gpu07", "slurm:12"):
+            result = self.run_client("list", SKYTRAIN_SERVER=server, code=2)
+            self.assertEqual(result.stderr, f"server '{server}' is not supported yet: this version speaks to unix:PATH only\n")
+
+    def test_wrong_command_lines_exit_with_2(self):
+        for arguments in ((), ("submt",), ("show",), ("watch",), ("submit",), ("list", "--output", "csv"),
+                          ("wait", "job", "--timeout", "-1"), ("show", "Not A Job")):
+            self.run_client(*arguments, code=2)
+
+    def test_attempt_folder_that_is_none(self):
+        self.run_client("show", "--dir", str(self.root), code=3)
+
+    def test_completion_scripts_parse(self):
+        for shell in ("bash", "zsh", "fish"):
+            script = self.run_client("completion", shell).stdout
+            for word in ("submit", "evaluate", "dry-run"):
+                self.assertIn(word, script)
+            if shutil.which(shell) is None:
+                continue
+            subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=30)
+
+    def test_bash_completes_commands_and_options(self):
+        script = self.run_client("completion", "bash").stdout
+        for line, expected in (("skytrain sub", ["submit"]), ("skytrain submit --dr", ["--dry-run"]),
+                               ("skytrain completion z", ["zsh"])):
+            words = line.split(" ")
+            quoted = " ".join(f"'{word}'" for word in words)
+            asked = f"{script}\nCOMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _skytrain; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+            answer = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True, timeout=30)
+            self.assertEqual(answer.stdout.split(), expected)
+
+    def test_output_holds_no_escape_sequences_off_a_terminal(self):
+        for arguments in (("version",), ("--help",), ("submit", "--help")):
+            self.assertNotIn("\x1b", self.run_client(*arguments, TERM="xterm-256color").stdout)
+
+
+@unittest.skipUnless(STATIC.exists(), "the static client is not built")
+class StaticClientTest(unittest.TestCase):
+
+    def test_fits_15_megabytes(self):
+        self.assertLessEqual(STATIC.stat().st_size, 15_000_000)
+
+    def test_runs_where_there_is_nothing_else(self):
+        if os.geteuid() != 0:
+            self.skipTest("chroot needs root")
+        root = pathlib.Path(tempfile.mkdtemp(prefix="skytrain-chroot-"))
+        self.addCleanup(shutil.rmtree, root, ignore_errors=True)
+        shutil.copy(STATIC, root / "skytrain")
+        (root / "e.yaml").write_text("train: {epoch: 1}\n")
+
+        def inside(*arguments):
+            return subprocess.run([shutil.which("chroot", path=os.environ["PATH"] + ":/usr/sbin:/sbin"), root, "/skytrain", *arguments], env={}, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60)
+
+        self.assertRegex(inside("version").stdout, r"^skytrain \S+ \(static\)\n$")
+        refused = inside("submit", "/e.yaml")
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("/e.yaml:1:9: unknown key 'epoch' in train; did you mean 'epochs'?", refused.stderr)
+        unreachable = inside("list", "--server", "unix:/none")
+        self.assertEqual(unreachable.returncode, 7, unreachable.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
