@@ -117,15 +117,17 @@ ModelCard CardOf(const AttemptContext& context, const spec::TrainingPlan& plan,
 // taken.
 absl::StatusOr<std::string> ResolveCheckpoint(FileSystem& fs, const std::string& path) {
   if (path.empty() || fs.Exists(path + "/state.json")) return path;
-  ASSIGN_OR_RETURN(const NewestCheckpoint newest, FindNewestCheckpoint(fs, path));
-  for (const std::string& skipped : newest.skipped) {
+  const auto unusable = [&](absl::string_view why) {
+    return ErrorWithReason(absl::StatusCode::kDataLoss, "CHECKPOINT_CORRUPT",
+                           absl::StrCat("no whole checkpoint in ", path, why));
+  };
+  const absl::StatusOr<NewestCheckpoint> newest = FindNewestCheckpoint(fs, path);
+  if (!newest.ok()) return unusable(absl::StrCat(": ", newest.status().message()));
+  for (const std::string& skipped : newest->skipped) {
     std::fprintf(stderr, "Skipped: %s\n", skipped.c_str());
   }
-  if (newest.path.empty()) {
-    return ErrorWithReason(absl::StatusCode::kDataLoss, "CHECKPOINT_CORRUPT",
-                           absl::StrCat("no whole checkpoint in ", path));
-  }
-  return newest.path;
+  if (newest->path.empty()) return unusable("");
+  return newest->path;
 }
 
 absl::StatusOr<RankResult> Train(const AttemptContext& context) {

@@ -185,7 +185,6 @@ absl::StatusOr<SavedCheckpoint> CheckpointWriter::Save(const Checkpoint& checkpo
     return saved.status();
   }
   saved->path = path;
-  last_step_ = checkpoint.state.step;
   RETURN_IF_ERROR(RemoveOld(checkpoint.state.best ? checkpoint.state.best->step : -1));
   return saved;
 }

@@ -74,7 +74,6 @@ class CheckpointWriter {
   // RESOURCE_EXHAUSTED (disk full), or another error of the file system; then nothing but whole
   // checkpoints is left behind.
   absl::StatusOr<SavedCheckpoint> Save(const Checkpoint& checkpoint);
-  int64_t last_step() const { return last_step_; }  // Of the newest; -1: none.
 
  private:
   absl::StatusOr<SavedCheckpoint> WriteFiles(const Checkpoint& checkpoint, const std::string& path);
@@ -83,7 +82,6 @@ class CheckpointWriter {
   FileSystem& fs_;
   const std::string folder_;
   const int keep_;
-  int64_t last_step_ = -1;
 };
 
 // Reads a checkpoint folder and checks every digest. DATA_LOSS (CHECKPOINT_CORRUPT), naming the

@@ -109,6 +109,7 @@ absl::Status Trainer::Restore(const Checkpoint& checkpoint) {
     return unusable(copied);
   }
   state_ = checkpoint.state;
+  last_good_ = state_.step;
   if (state_.best) {
     best_ = CloneTensors(checkpoint.best.empty() ? checkpoint.model : checkpoint.best);
   }
@@ -207,12 +208,11 @@ bool Trainer::Flush(int epoch) {
 
 void Trainer::EndNonFinite(const std::string& what, int64_t step, int epoch, double lr) {
   const double norm = optimizer_->GradientNorm().item<double>();
-  const int64_t checkpoint = options_.checkpoints.last_step();
   outcome_.end = v1::NON_FINITE_LOSS;
   outcome_.message = absl::StrFormat(
       "%s at step %d (epoch %d), learning rate %g, gradient norm before it %g; last good "
       "checkpoint: %s. Try a smaller optimizer.lr, or train.clip_grad_norm: 1.",
-      what, step, epoch, lr, norm, checkpoint >= 0 ? absl::StrCat("step ", checkpoint) : "none");
+      what, step, epoch, lr, norm, last_good_ >= 0 ? absl::StrCat("step ", last_good_) : "none");
 }
 
 absl::Status Trainer::AfterStep(int epoch) {
@@ -295,6 +295,7 @@ absl::Status Trainer::SaveCheckpoint() {
   const bool best = state_.best && state_.best->step == state_.step;
   if (state_.best && !best) checkpoint.best = best_;
   ASSIGN_OR_RETURN(const SavedCheckpoint saved, options_.checkpoints.Save(checkpoint));
+  last_good_ = state_.step;
   v1::Event event;
   event.mutable_checkpoint()->set_step(state_.step);
   event.mutable_checkpoint()->set_epoch(state_.epoch);

@@ -99,6 +99,7 @@ class Trainer {
   int64_t steps_per_epoch_ = 0;
 
   TrainingState state_;
+  int64_t last_good_ = -1;         // Step of the newest checkpoint that is known to be whole.
   std::vector<NamedTensor> best_;  // On the CPU.
   std::vector<PendingStep> pending_;
   bool checkpoint_due_ = false;  // Asked for in an epoch's last step: written after validation.
