@@ -42,8 +42,10 @@ SpoolTailer::~SpoolTailer() = default;
 void SpoolTailer::SetEnd(const std::string& file, uint64_t offset) { spools_[file].end = offset; }
 
 absl::Status SpoolTailer::FindSpools() {
-  ASSIGN_OR_RETURN(const auto files, attempt_.Spools());
-  for (const auto& [file, size] : files) {
+  const auto files = attempt_.Spools();
+  if (absl::IsNotFound(files.status())) return absl::OkStatus();  // The folder was removed by hand.
+  RETURN_IF_ERROR(files.status());
+  for (const auto& [file, size] : *files) {
     Spool& spool = spools_[file];
     if (spool.reader != nullptr) continue;
     auto reader = SpoolReader::Open(absl::StrCat(attempt_.path(), "/", file), spool.position);

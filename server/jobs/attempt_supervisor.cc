@@ -153,7 +153,7 @@ std::optional<AttemptVerdict> AttemptSupervisor::CheckProcesses(absl::Duration n
   // The exit record is written before the lock goes.
   const auto exit = dir_.ReadExit();
   if (exit.ok() && exit->has_value()) return Settle(**exit);
-  while (!Stopped() && !Ingest()) Pause(kRetryStore);
+  IngestRest();
   if (Stopped()) return std::nullopt;
   const auto self = Self();
   return JudgeLost(claim_->has_shepherd() && self.ok() &&
@@ -166,11 +166,9 @@ std::optional<AttemptVerdict> AttemptSupervisor::Settle(const internal::v1::Exit
   }
   const absl::Duration since = environment_.clock.Monotonic();
   while (!Stopped()) {
-    if (!Ingest()) {
-      Pause(kRetryStore);
-      continue;
-    }
-    if (tailer_->ReachedEnds()) return JudgeExit(exit, journal_->Copy().rank_result);
+    const bool stored = Ingest();
+    if (stored && tailer_->ReachedEnds()) return JudgeExit(exit, journal_->Copy().rank_result);
+    if (!stored) Pause(kRetryStore);
     if (environment_.clock.Monotonic() - since >= environment_.options.settle_timeout) break;
     watcher_.Wait(environment_.options.poll_interval);
   }
@@ -223,6 +221,22 @@ bool AttemptSupervisor::Ingest() {
     return false;
   }
   return true;
+}
+
+void AttemptSupervisor::IngestRest() {
+  const absl::Duration since = environment_.clock.Monotonic();
+  while (!Stopped() && !Ingest()) {
+    if (environment_.clock.Monotonic() - since >= environment_.options.settle_timeout) return;
+    Pause(kRetryStore);
+  }
+}
+
+void AttemptSupervisor::Pause(absl::Duration time) {
+  const absl::Duration until = environment_.clock.Monotonic() + time;
+  for (absl::Duration now = environment_.clock.Monotonic(); now < until && !Stopped();
+       now = environment_.clock.Monotonic()) {
+    watcher_.Wait(until - now);
+  }
 }
 
 void AttemptSupervisor::End(AttemptVerdict verdict) {

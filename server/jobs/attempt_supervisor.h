@@ -71,11 +71,14 @@ class AttemptSupervisor {
   void PassOnStop();
   // Stores what is new. False when it could not be stored: try again later.
   bool Ingest();
+  // The same with further tries, for settle_timeout at most.
+  void IngestRest();
   void End(AttemptVerdict verdict);
 
   bool Claim(absl::string_view reason);
   bool Stopped() const { return stopped_.load(); }
-  void Pause(absl::Duration time) { watcher_.Wait(time); }
+  // Sleeps through changes of the folder, not through Stop.
+  void Pause(absl::Duration time);
 
   const Begin begin_;
   const std::shared_ptr<JobJournal> journal_;

@@ -16,8 +16,8 @@ google::protobuf::Timestamp ToTimestamp(absl::Time time) {
 }
 
 absl::Status InsertBatches(Connection& connection, absl::string_view uid,
-                           const EventBatchBuilder& events) {
-  for (const EventBatchBuilder::Batch& batch : events.batches()) {
+                           absl::Span<const EventBatchBuilder::Batch> batches) {
+  for (const EventBatchBuilder::Batch& batch : batches) {
     RETURN_IF_ERROR(InsertBatch(connection, uid, batch.first_seq, batch.count,
                                 MaskCrc(Crc32c(batch.bytes)), batch.bytes));
   }
@@ -95,9 +95,8 @@ absl::Status JobJournal::Change(Database::Priority priority,
   bool terminal = false;
   {
     MutexLock lock(mu_);
-    EventBatchBuilder& events = events_;
-    events.Reset(record_.job.last_seq() + 1);
-    Draft draft(record_, events, clock_.Now());
+    events_.Reset(record_.job.last_seq() + 1);
+    Draft draft(record_, events_, clock_.Now());
     RETURN_IF_ERROR(change(draft));
     const v1::Job& job = draft.record_.job;
     const JobRow row = ToSnapshotRow(job);
@@ -106,17 +105,18 @@ absl::Status JobJournal::Change(Database::Priority priority,
       attempt = {job.attempts_size(), job.attempts().rbegin()->SerializeAsString(),
                  draft.record_.rank_result.SerializeAsString()};
     }
+    const absl::Span<const EventBatchBuilder::Batch> batches = events_.batches();
     RETURN_IF_ERROR(database_.Write(
         priority,
         [&](Connection& connection) -> absl::Status {
-          RETURN_IF_ERROR(InsertBatches(connection, uid_, events));
+          RETURN_IF_ERROR(InsertBatches(connection, uid_, batches));
           for (const auto& [file, offset] : draft.offsets_) {
             RETURN_IF_ERROR(PutSpoolOffset(connection, uid_, attempt.number, file, offset));
           }
           if (attempt.number > 0) RETURN_IF_ERROR(PutAttempt(connection, uid_, attempt));
           return UpdateJob(connection, row);
         },
-        events.bytes()));
+        events_.bytes()));
     last_seq = job.last_seq();
     terminal = IsTerminal(job.state());
     state_.store(job.state());
@@ -139,7 +139,7 @@ absl::Status JobJournal::Insert(Connection& connection, v1::Job& job, absl::Time
   RETURN_IF_ERROR(draft.Apply(JobEventType::kCreated, ""));
   job = draft.job();
   RETURN_IF_ERROR(InsertJob(connection, ToRow(job)));
-  return InsertBatches(connection, job.uid(), events);
+  return InsertBatches(connection, job.uid(), events.batches());
 }
 
 }  // namespace skytrain

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
@@ -40,6 +41,8 @@ absl::Status ErrnoError(absl::string_view what, const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StateDir>> StateDir::Open(const std::string& path) {
+  std::error_code ignored;  // What goes wrong here shows at mkdir.
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoError("cannot make", path);
   struct statfs file_system;
   if (statfs(path.c_str(), &file_system) != 0) return ErrnoError("cannot look at", path);

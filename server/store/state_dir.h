@@ -12,9 +12,9 @@ namespace skytrain {
 // daemon opens the same database. Immutable after Open.
 class StateDir {
  public:
-  // Makes the folder (mode 0700) when it is absent. FAILED_PRECONDITION: another daemon holds it
-  // (STATE_DIR_IN_USE, naming its pid), or it lies on a network file system, where SQLite's
-  // write-ahead log is not safe (STATE_DIR_ON_NETWORK).
+  // Makes the folder (mode 0700, and its parents) when it is absent. FAILED_PRECONDITION: another
+  // daemon holds it (STATE_DIR_IN_USE, naming its pid), or it lies on a network file system, where
+  // SQLite's write-ahead log is not safe (STATE_DIR_ON_NETWORK).
   static absl::StatusOr<std::unique_ptr<StateDir>> Open(const std::string& path);
   ~StateDir();
   StateDir(const StateDir&) = delete;

@@ -150,6 +150,40 @@ TEST(Database, DeletedEventsGoInPortionsAndLeftOversAreFound) {
                   .ok());
 }
 
+TEST(Database, FullStoreRefusesBulkWritesAndKeepsControlWritesGoing) {
+  TempDir dir;
+  Database::Options options;
+  options.path = dir.File("test.db");
+  options.ballast_path = dir.File("ballast");
+  options.ballast_bytes = 1 << 20;
+  const auto database = *Database::Open(options);
+  EXPECT_EQ(ReadWhole(dir.File("ballast")).size(), 1u << 20);
+  // A limit on pages fails as a full disk does.
+  const auto limit_pages = [&](const std::string& pages) {
+    EXPECT_TRUE(database
+                    ->Write(Priority::kControl,
+                            [&](Connection& connection) {
+                              return connection.Execute("PRAGMA max_page_count=" + pages);
+                            })
+                    .ok());
+  };
+  limit_pages("1");  // No less than there are now.
+  const std::string megabyte(1 << 20, 'x');
+  const absl::Status refused = database->Write(Priority::kBulk, [&](Connection& connection) {
+    return InsertBatch(connection, "u1", 1, 1, 0, megabyte);
+  });
+  EXPECT_EQ(ReasonOf(refused), "STORE_FULL");
+  ASSERT_TRUE(database
+                  ->Read([](Connection& connection) {
+                    EXPECT_FALSE(FindBatch(connection, "u1", 1)->has_value());
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  limit_pages("100000");
+  EXPECT_TRUE(Insert(*database, Row("u1", "one")).ok());
+  EXPECT_FALSE(database->IsFull());  // The ballast could be had again.
+}
+
 TEST(Migrations, RunOnceAndInOrder) {
   TempDir dir;
   const auto connection = *Connection::Open(dir.File("m.db"), Connection::Mode::kReadWrite);
