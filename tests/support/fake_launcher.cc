@@ -206,6 +206,8 @@ absl::Status FakeLauncher::Launch(const AttemptDir& attempt) {
 absl::Status FakeLauncher::Poke(const AttemptDir& attempt) {
   MutexLock lock(mu_);
   ++pokes_;
+  const auto exit = attempt.ReadExit();
+  if (exit.ok() && exit->has_value()) return absl::NotFoundError("the shepherd is gone");
   return absl::OkStatus();
 }
 
