@@ -3,9 +3,11 @@
 #include <atomic>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
 #include "common/ids.h"
+#include "common/mutex.h"
 #include "common/status_macros.h"
 #include "server/jobs/attempt_plan.h"
 #include "server/jobs/job_admission.h"
@@ -68,6 +70,8 @@ struct JobManager::Impl {
                                                   const v1::CreateJobRequest& request,
                                                   const std::string& payload);
   absl::Status CheckRoom();
+  // Greater than those before, also within one millisecond: queue and lists go by uid.
+  std::string NextUid() ABSL_LOCKS_EXCLUDED(uid_mu);
   absl::StatusOr<v1::Job> Store(const Caller& caller, const v1::CreateJobRequest& request,
                                 const std::string& payload, const AdmittedJob& admitted);
 
@@ -77,6 +81,8 @@ struct JobManager::Impl {
   FileSystem& fs;
   Clock& clock;
   std::atomic<bool> stopped{false};
+  Mutex uid_mu;
+  std::string last_uid ABSL_GUARDED_BY(uid_mu);
   JobDispatcher dispatcher;
 };
 
@@ -230,6 +236,16 @@ absl::StatusOr<std::optional<v1::Job>> JobManager::Impl::Repeated(
   return std::optional<v1::Job>(std::move(job));
 }
 
+std::string JobManager::Impl::NextUid() {
+  MutexLock lock(uid_mu);
+  const absl::Duration since = clock.Monotonic();
+  std::string uid = NewUid();
+  // Only a clock that was set back can keep this going, and then order is lost anyway.
+  while (uid <= last_uid && clock.Monotonic() - since < absl::Milliseconds(5)) uid = NewUid();
+  last_uid = uid;
+  return uid;
+}
+
 absl::Status JobManager::Impl::CheckRoom() {
   if (dispatcher.QueuedCount() >= options.max_queued_jobs) {
     return ErrorWithReason(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
@@ -255,7 +271,7 @@ absl::StatusOr<v1::Job> JobManager::Impl::Store(const Caller& caller,
                                ? absl::StrCat(admitted.stem, "-", RandomSuffix(kSuffixLength))
                                : request.job_id();
     v1::Job job = admitted.job;
-    job.set_uid(NewUid());
+    job.set_uid(NextUid());
     job.set_name(JobName(id));
     job.set_owner(caller.owner);
     stored =

@@ -198,8 +198,7 @@ TEST(ListJobs, GivesPagesNewestFirstAndRefusesForeignTokens) {
     for (const v1::Job& job : page->jobs()) names.push_back(job.name());
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
-  // Uids of one millisecond are in no order.
-  EXPECT_THAT(names, ::testing::UnorderedElementsAre("jobs/job-a", "jobs/job-b", "jobs/job-c"));
+  EXPECT_THAT(names, ElementsAre("jobs/job-c", "jobs/job-b", "jobs/job-a"));
   request.set_page_token("nonsense");
   EXPECT_EQ(ReasonOf(world.jobs().List(JobWorld::kAna, request).status()), "BAD_PAGE_TOKEN");
 }
