@@ -75,14 +75,20 @@ struct Client::Stubs {
                      std::unique_ptr<grpc::ClientReader<Response>> reader,
                      const std::function<absl::Status(const Response&)>& take) {
     Response message;
+    bool any = false;
     while (reader->Read(&message)) {
+      any = true;
       if (absl::Status taken = take(message); !taken.ok()) {
         context.TryCancel();
         reader->Finish();
         return taken;
       }
     }
-    return Translate(reader->Finish(), client.target_, client.interrupt_.raised());
+    const grpc::Status end = reader->Finish();
+    // It was there a moment ago: where it is is no news, what happened is.
+    const absl::Status plain = FromGrpcStatus(end);
+    if (any && absl::IsUnavailable(plain)) return plain;
+    return Translate(end, client.target_, client.interrupt_.raised());
   }
 
   v1::JobService::Stub jobs;

@@ -33,6 +33,28 @@ absl::Status NoSuchMetric(absl::string_view wanted, const std::vector<std::strin
                          nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
 }
 
+// The curves that a table of all has room for: neither every class's recall nor what is measured
+// once. The others are a name away.
+SelectedCurves MainCurves(Context& context, const SelectedCurves& curves) {
+  SelectedCurves main;
+  std::vector<std::string> hidden;
+  for (const auto& [name, points] : curves) {
+    const bool wide = absl::StrContains(name, "/recall/") ||
+                      absl::StrContains(name, "per_second") || absl::StartsWith(name, "test/");
+    if (wide) {
+      hidden.push_back(name);
+    } else {
+      main[name] = points;
+    }
+  }
+  if (main.empty()) return curves;
+  if (!hidden.empty()) {
+    context.Err(absl::StrCat(
+        "also measured (name them, as in 'test/*'): ", absl::StrJoin(hidden, ", "), "\n"));
+  }
+  return main;
+}
+
 absl::StatusOr<SelectedCurves> Select(const Curves& curves, const MetricsOptions& options) {
   std::vector<std::string> wanted = options.names;
   if (!options.plot.empty()) wanted = {options.plot};
@@ -77,7 +99,8 @@ absl::StatusOr<ExitCode> Metrics(Context& context, const MetricsOptions& options
   }
   switch (context.format) {
     case Format::kTable:
-      context.Out(EpochTable(selected, context.out()));
+      context.Out(EpochTable(options.names.empty() ? MainCurves(context, selected) : selected,
+                             context.out()));
       break;
     case Format::kCsv:
       context.Out(MetricsCsv(selected));

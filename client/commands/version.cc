@@ -6,7 +6,8 @@ namespace skytrain::client {
 
 absl::StatusOr<ExitCode> Version(Context& context) {
   if (context.format == Format::kTable) {
-    context.Out(absl::StrCat("skytrain ", SKYTRAIN_VERSION, context.static_build ? " (static)" : "", "\n"));
+    context.Out(
+        absl::StrCat("skytrain ", SKYTRAIN_VERSION, context.static_build ? " (static)" : "", "\n"));
     return kExitOk;
   }
   JsonWriter json(context.format == Format::kJson);

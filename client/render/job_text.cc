@@ -81,7 +81,7 @@ std::string Headline(const v1::Job& job, const JobDetails& details, const Termin
                       FormatCount(static_cast<int64_t>(job.progress().images_per_second())),
                       " img/s");
     }
-    if (job.progress().eta_seconds() > 0) {
+    if (job.progress().eta_seconds() >= 1) {
       absl::StrAppend(&line, "  ETA ", FormatSpan(absl::Seconds(job.progress().eta_seconds())));
     }
   }
@@ -215,18 +215,19 @@ std::string AcceptedText(const v1::CreateJobResponse& response, bool dry_run) {
   const v1::Job& job = response.job();
   const v1::Estimate& estimate = response.estimate();
   const std::string name = ShortName(job.name());
-  const std::string margin(DisplayWidth(name), ' ');
+  // A dry run has no name yet, unless one was asked for.
+  const std::string margin(name.empty() ? 0 : DisplayWidth(name) + 2, ' ');
   const v1::Data& data = job.has_evaluation() ? job.evaluation().data() : job.experiment().data();
   const std::string splits = SplitsText(estimate.train_samples(), estimate.validation_samples(),
                                         estimate.test_samples(), estimate.classes_size());
   std::string text =
-      absl::StrCat(name, "  ", dry_run ? "valid     " : "accepted  ", Printable(DataPath(data)),
-                   splits.empty() ? "" : ": ", splits, "\n");
+      absl::StrCat(name, name.empty() ? "" : "  ", dry_run ? "valid     " : "accepted  ",
+                   Printable(DataPath(data)), splits.empty() ? "" : ": ", splits, "\n");
   if (!job.data_warning().empty()) {
-    absl::StrAppend(&text, margin, "  look at   ", Printable(job.data_warning()), "\n");
+    absl::StrAppend(&text, margin, "look at   ", Printable(job.data_warning()), "\n");
   }
   if (estimate.parameters() > 0) {
-    absl::StrAppend(&text, margin, "  estimate  ", FormatMillions(estimate.parameters()),
+    absl::StrAppend(&text, margin, "estimate  ", FormatMillions(estimate.parameters()),
                     " parameters");
     if (estimate.memory_bytes() > 0) {
       absl::StrAppend(&text, ", ", FormatBytes(estimate.memory_bytes()));
@@ -238,8 +239,7 @@ std::string AcceptedText(const v1::CreateJobResponse& response, bool dry_run) {
   }
   if (dry_run) return text;
   if (job.state() == v1::QUEUED) {
-    absl::StrAppend(&text, margin, "  queued    position ", std::max(1, job.queue_position()),
-                    "\n");
+    absl::StrAppend(&text, margin, "queued    position ", std::max(1, job.queue_position()), "\n");
   }
   return text;
 }

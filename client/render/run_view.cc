@@ -113,7 +113,7 @@ std::string RunView::Numbers() const {
     absl::StrAppend(&text, "  ", FormatCount(std::llround(progress_.images_per_second())),
                     " img/s");
   }
-  if (progress_.eta_seconds() > 0) {
+  if (progress_.eta_seconds() >= 1) {
     absl::StrAppend(&text, "  ETA ", FormatSpan(absl::Seconds(progress_.eta_seconds())));
   }
   return text;
