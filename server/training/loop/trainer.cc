@@ -277,8 +277,11 @@ absl::Status Trainer::FinishEpoch(int epoch) {
 void Trainer::UpdateBest(const v1::EvaluationReport& report, int epoch) {
   const double value = SelectedValue(options_.plan.select_metric, report);
   if (state_.best) {
+    const double ahead =
+        options_.plan.select_max ? value - state_.best->value : state_.best->value - value;
+    // Small validation splits tie often: then the lower loss decides.
     const bool better =
-        options_.plan.select_max ? value > state_.best->value : value < state_.best->value;
+        ahead > 0.0 || (ahead == 0.0 && report.loss() < state_.best->validation.loss());
     if (!better) return;
   }
   state_.best = BestSoFar{state_.step, epoch, value, report};
