@@ -163,7 +163,8 @@ TEST(Database, FullStoreRefusesBulkWritesAndKeepsControlWritesGoing) {
     EXPECT_TRUE(database
                     ->Write(Priority::kControl,
                             [&](Connection& connection) {
-                              return connection.Execute("PRAGMA max_page_count=" + pages);
+                              return connection.Execute(
+                                  absl::StrCat("PRAGMA max_page_count=", pages));
                             })
                     .ok());
   };
