@@ -51,14 +51,14 @@ TEST(EventFold, ReadsNameIndicesOfSeveralBytes) {
 
 TEST(EventFold, KeepsNanAndInfinity) {
   v1::Event event;
-  event.mutable_metrics()->add_names("a");
-  event.mutable_metrics()->add_names("b");
+  event.mutable_metrics()->add_names("first");
+  event.mutable_metrics()->add_names("second");
   AddPoint(*event.mutable_metrics(), 0, 1, std::nan(""));
   AddPoint(*event.mutable_metrics(), 1, 1, std::numeric_limits<double>::infinity());
   v1::Job job;
   FoldEvent(event.SerializeAsString(), job);
-  EXPECT_TRUE(std::isnan(job.metrics().at("a")));
-  EXPECT_TRUE(std::isinf(job.metrics().at("b")));
+  EXPECT_TRUE(std::isnan(job.metrics().at("first")));
+  EXPECT_TRUE(std::isinf(job.metrics().at("second")));
 }
 
 TEST(EventFold, HoldsAtMost64MetricNames) {
@@ -91,7 +91,7 @@ TEST(EventFold, ProgressReplacesAllButTheStep) {
 
 TEST(EventFold, SurvivesEveryTruncation) {
   v1::Event event;
-  event.mutable_metrics()->add_names("a");
+  event.mutable_metrics()->add_names("first");
   AddPoint(*event.mutable_metrics(), 0, 1000, 1.0);
   event.mutable_metrics()->add_name(5);  // An index without a name, a column without a value.
   const std::string bytes = event.SerializeAsString();
