@@ -9,6 +9,10 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
 add_library(skytrain_options INTERFACE)
 target_compile_options(skytrain_options INTERFACE -Wall -Wextra -Wno-unused-parameter)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 reports std::string's own operator+ (GCC bug 105651).
+  target_compile_options(skytrain_options INTERFACE -Wno-restrict)
+endif()
 target_include_directories(skytrain_options INTERFACE "${CMAKE_SOURCE_DIR}")
 
 # skytrain_library(common_spool SOURCES a.cc DEPS skytrain::common_file absl::status)

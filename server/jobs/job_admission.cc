@@ -19,8 +19,6 @@ namespace {
 
 constexpr size_t kMaxRequestId = 64;
 constexpr size_t kMaxStem = 58;  // 63 less "-" and four characters.
-// A class this many times smaller than the largest is worth a word.
-constexpr int64_t kRareClass = 10;
 
 absl::Status BadRequest(std::string field, std::string description) {
   return BadRequestError("INVALID_EXPERIMENT", {{std::move(field), std::move(description)}});
@@ -54,13 +52,7 @@ std::string DataWarning(const v1::Experiment& experiment, const v1::DatasetManif
       v1::Classification::CLASS_WEIGHTS_BALANCED) {
     return warning;
   }
-  const auto by_count = [](const auto& a, const auto& b) { return a.count() < b.count(); };
-  const auto& classes = manifest.classes();
-  if (classes.empty()) return warning;
-  const auto [rarest, largest] = std::minmax_element(classes.begin(), classes.end(), by_count);
-  if (rarest->count() * kRareClass < largest->count()) {
-    add(absl::StrCat(rarest->count(), " ", rarest->name(), ": consider class_weights"));
-  }
+  if (const std::string hint = spec::DataWarning(manifest); !hint.empty()) add(hint);
   return warning;
 }
 

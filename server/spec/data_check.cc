@@ -16,7 +16,7 @@ namespace {
 
 using v1::DatasetManifest;
 
-// LibTorch, its thread pools and the buffers of its convolutions, measured on a CPU.
+// An allowance for LibTorch, its thread pools and the buffers of its convolutions.
 constexpr int64_t kRuntimeBytes = int64_t{350} << 20;
 
 int64_t Sum(const std::vector<int64_t>& counts) {
