@@ -396,7 +396,9 @@ std::vector<std::pair<std::string, std::string>> JobManager::DeviceHolders() {
   for (auto& [device, holder] : holders) {
     if (holder.empty()) continue;
     const auto journal = impl_->dispatcher.Find(holder);
-    holder = journal != nullptr ? journal->Copy().job.name() : "";
+    // A run hands its devices back just after its end is committed: who saw the end sees them free.
+    const v1::Job job = journal != nullptr ? journal->Copy().job : v1::Job();
+    holder = IsTerminal(job.state()) ? "" : job.name();
   }
   return holders;
 }
