@@ -6,6 +6,7 @@
 #include "client/render/job_table.h"
 #include "client/render/json.h"
 #include "common/status_macros.h"
+#include "common/timestamp.h"
 
 namespace skytrain::client {
 

@@ -121,10 +121,6 @@ std::string Plural(int64_t count, absl::string_view noun) {
   return absl::StrCat(FormatCount(count), " ", noun, count == 1 ? "" : "s");
 }
 
-absl::Time ToTime(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
-
 int DisplayWidth(absl::string_view text) {
   int width = 0;
   for (size_t i = 0; i < text.size(); ++i) {

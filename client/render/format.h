@@ -5,7 +5,6 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "google/protobuf/timestamp.pb.h"
 
 namespace skytrain::client {
 
@@ -18,8 +17,6 @@ std::string FormatAge(
 std::string FormatMetric(double value);  // Four significant digits: "0.8420", "1.8e+04", "nan"
 std::string FormatSha256(absl::string_view hex);            // "3f9c…e1"
 std::string Plural(int64_t count, absl::string_view noun);  // "1 job", "2,210 events"
-
-absl::Time ToTime(const google::protobuf::Timestamp& time);
 
 // Columns that `text` takes on a terminal, UTF-8 decoded; escape sequences take none.
 int DisplayWidth(absl::string_view text);

@@ -5,6 +5,7 @@
 #include "client/render/format.h"
 #include "client/render/job_text.h"
 #include "client/render/table.h"
+#include "common/timestamp.h"
 
 namespace skytrain::client {
 namespace {

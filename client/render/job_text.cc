@@ -10,6 +10,7 @@
 #include "client/exit_code.h"
 #include "client/render/format.h"
 #include "client/render/report.h"
+#include "common/timestamp.h"
 
 namespace skytrain::client {
 namespace {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "client/render/format.h"
+#include "common/timestamp.h"
 #include "common/yaml/yaml_message.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/duration.pb.h"

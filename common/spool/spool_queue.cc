@@ -16,6 +16,7 @@
 #include "common/spool/metric_columns.h"
 #include "common/spool/spool.h"
 #include "common/status_macros.h"
+#include "common/timestamp.h"
 
 namespace skytrain {
 namespace {
@@ -31,14 +32,6 @@ constexpr uint32_t kNoName = std::numeric_limits<uint32_t>::max();
 // producer makes no system call; and what it then finds fills whole batches.
 constexpr std::chrono::microseconds kBusyPause(300);
 constexpr size_t kBusyPoints = 512;
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  google::protobuf::Timestamp timestamp;
-  const int64_t nanos = absl::ToUnixNanos(time);
-  timestamp.set_seconds(nanos / 1000000000);
-  timestamp.set_nanos(static_cast<int32_t>(nanos % 1000000000));
-  return timestamp;
-}
 
 }  // namespace
 

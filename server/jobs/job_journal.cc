@@ -2,18 +2,14 @@
 
 #include "common/digest/digest.h"
 #include "common/status_macros.h"
+#include "common/timestamp.h"
 #include "google/protobuf/timestamp.pb.h"
-#include "google/protobuf/util/time_util.h"
 #include "server/jobs/job_codec.h"
 #include "server/store/event_rows.h"
 #include "server/store/job_rows.h"
 
 namespace skytrain {
 namespace {
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
-}
 
 absl::Status InsertBatches(Connection& connection, absl::string_view uid,
                            absl::Span<const EventBatchBuilder::Batch> batches) {

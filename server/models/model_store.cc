@@ -19,6 +19,7 @@
 #include "common/errors.h"
 #include "common/ids.h"
 #include "common/status_macros.h"
+#include "common/timestamp.h"
 #include "server/models/model_card.h"
 #include "server/models/model_rows.h"
 
@@ -109,8 +110,7 @@ absl::StatusOr<v1::Model> ModelStore::Publish(const v1::Job& job, const std::str
   model.set_name(ModelName{id, row.version}.ToString());
   model.set_job(job.name());
   model.set_owner(job.owner());
-  model.mutable_create_time()->set_seconds(row.create_time / 1'000'000);
-  model.mutable_create_time()->set_nanos(row.create_time % 1'000'000 * 1000);
+  *model.mutable_create_time() = ToTimestamp(absl::FromUnixMicros(row.create_time));
   RETURN_IF_ERROR(CopyFiles(absl::StrCat(attempt_dir, "/model"), id, row.version, &model));
   row.proto = model.SerializeAsString();
   // The folder first: a row always has its files; a folder without a row is replaced next time.

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "absl/time/time.h"
+#include "common/timestamp.h"
 
 namespace skytrain {
 namespace {
@@ -17,9 +17,7 @@ constexpr size_t kLastWords = 2048;
 
 v1::Event NewEvent() {
   v1::Event event;
-  const int64_t nanos = absl::ToUnixNanos(absl::Now());
-  event.mutable_time()->set_seconds(nanos / 1000000000);
-  event.mutable_time()->set_nanos(static_cast<int32_t>(nanos % 1000000000));
+  *event.mutable_time() = ToTimestamp(absl::Now());
   return event;
 }
 

@@ -13,6 +13,7 @@
 #include "common/attempt/attempt_reader.h"
 #include "common/process/process.h"
 #include "common/status_macros.h"
+#include "common/timestamp.h"
 #include "server/shepherd/memory_events.h"
 
 namespace skytrain {
@@ -37,14 +38,6 @@ sigset_t ShepherdSignals() {
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) sigaddset(&signals, signal);
   return signals;
-}
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  google::protobuf::Timestamp timestamp;
-  const int64_t nanos = absl::ToUnixNanos(time);
-  timestamp.set_seconds(nanos / 1000000000);
-  timestamp.set_nanos(static_cast<int32_t>(nanos % 1000000000));
-  return timestamp;
 }
 
 std::string Describe(const RankExit& exit) {
