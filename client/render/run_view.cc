@@ -19,6 +19,7 @@ namespace skytrain::client {
 namespace {
 
 constexpr int kBarWidth = 30;
+constexpr int kMinBarWidth = 5;  // A narrower one says nothing.
 constexpr int kCurveWidth = 40;
 
 }  // namespace
@@ -95,7 +96,7 @@ std::string RunView::TakeState(const v1::StateChange& change) {
   return absl::StrCat(line, "\n");
 }
 
-std::string RunView::Numbers() const {
+std::string RunView::Numbers(bool live) const {
   std::string text;
   const auto add = [&](const char* name, const char* label) {
     const auto found = newest_.find(name);
@@ -106,7 +107,8 @@ std::string RunView::Numbers() const {
                               : FormatMetric(found->second));
   };
   add("train/loss", "train loss");
-  add("val/loss", "val loss");
+  if (!live)
+    add("val/loss", "val loss");  // The line is short, and the curve below it says as much.
   add("val/accuracy", "val acc");
   add("val/balanced_accuracy", "bal");
   if (progress_.images_per_second() > 0) {
@@ -123,8 +125,8 @@ std::string RunView::EpochLine() {
   if (open_epoch_ == 0) return "";
   const uint32_t epoch = std::exchange(open_epoch_, 0);
   if (terminal_.interactive) return "";
-  return absl::StrCat("epoch ", epoch, epochs_ > 0 ? absl::StrCat("/", epochs_) : "", Numbers(),
-                      "\n");
+  return absl::StrCat("epoch ", epoch, epochs_ > 0 ? absl::StrCat("/", epochs_) : "",
+                      Numbers(/*live=*/false), "\n");
 }
 
 std::vector<std::string> RunView::Live() const {
@@ -140,8 +142,12 @@ std::vector<std::string> RunView::Live() const {
     part = (progress_.epoch() - 1 + within) / epochs_;
   }
   if (what.empty()) return {};
-  std::vector<std::string> lines = {
-      absl::StrCat(what, " ", ProgressBar(part, kBarWidth, terminal_), Numbers())};
+  // The bar takes what the numbers leave.
+  const std::string numbers = Numbers(/*live=*/true);
+  const int left = terminal_.width - DisplayWidth(what) - DisplayWidth(numbers) - 2;
+  const int bar = terminal_.width == 0 ? kBarWidth : std::min(left, kBarWidth);
+  std::vector<std::string> lines = {absl::StrCat(
+      what, bar < kMinBarWidth ? "" : " " + ProgressBar(part, bar, terminal_), numbers)};
   if (curve_.size() > 1) {
     lines.push_back(absl::StrCat("  ", curve_name_, "  ", Sparkline(curve_, kCurveWidth)));
   }

@@ -27,7 +27,7 @@ class RunView {
   std::string TakeProgress(const v1::Progress& progress);
   std::string TakeState(const v1::StateChange& change);
   std::string EpochLine();
-  std::string Numbers() const;
+  std::string Numbers(bool live) const;
 
   const Terminal terminal_;
   v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;

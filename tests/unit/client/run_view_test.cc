@@ -1,4 +1,5 @@
 #include "client/render/run_view.h"
+#include "client/render/format.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -76,6 +77,19 @@ TEST(RunView, OnATerminalTheBarAndTheCurve) {
                 "  val/accuracy  0.40 ▁█ 0.84"}));
   view.Apply(State(v1::SUCCEEDED));
   EXPECT_TRUE(view.Live().empty());
+}
+
+TEST(RunView, OnANarrowTerminalTheBarGivesWayToTheNumbers) {
+  for (const auto& [width, has_bar] : std::vector<std::pair<int, bool>>{{75, true}, {67, false}}) {
+    RunView view(Terminal{.interactive = true, .width = width});
+    view.Apply(State(v1::RUNNING));
+    view.Apply(Progress(2, 0));
+    view.Apply(Metrics(1, {{"train/loss", 0.412}, {"val/loss", 0.7}, {"val/accuracy", 0.84}}));
+    ASSERT_EQ(view.Live().size(), 1u);
+    EXPECT_THAT(view.Live()[0], HasSubstr("train loss 0.412  val acc 0.840  346 img/s  ETA 1m32s"));
+    EXPECT_LE(DisplayWidth(view.Live()[0]), width);
+    EXPECT_EQ(view.Live()[0].find("━") != std::string::npos, has_bar);
+  }
 }
 
 TEST(LiveLines, AreDrawnInPlaceBelowWhatStays) {
