@@ -2,6 +2,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <thread>
 
@@ -30,6 +31,9 @@ struct Backend {
   const char* name;
   // One launcher whose next attempt trains until it is stopped.
   std::function<std::unique_ptr<Launcher>()> make;
+
+  // In test names, instead of the bytes of this struct.
+  friend std::ostream& operator<<(std::ostream& out, const Backend& b) { return out << b.name; }
 };
 
 std::unique_ptr<Launcher> MakeFake() {
