@@ -71,7 +71,7 @@ std::string FormatBytes(int64_t bytes) {
   double value = static_cast<double>(bytes);
   for (const char* unit : {"kB", "MB", "GB", "TB", "PB"}) {
     value /= 1000;
-    if (value < 999.5) return absl::StrFormat(value < 99.95 ? "%.1f %s" : "%.0f %s", value, unit);
+    if (value < 999.5) return absl::StrFormat("%.*f %s", value < 99.95 ? 1 : 0, value, unit);
   }
   return absl::StrFormat("%.0f EB", value / 1000);
 }

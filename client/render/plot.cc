@@ -33,7 +33,7 @@ std::optional<Range> RangeOf(const std::vector<double>& values) {
 std::string Short(double value) {
   const double size = std::fabs(value);
   if (size != 0 && (size < 1e-3 || size >= 1e5)) return absl::StrFormat("%.1e", value);
-  return absl::StrFormat(size < 100 ? "%.2f" : "%.0f", value);
+  return absl::StrFormat("%.*f", size < 100 ? 2 : 0, value);
 }
 
 // The last value that falls into each of `width` columns; columns between two values are filled

@@ -276,7 +276,6 @@ TEST(JobRecovery, ModelOfARunThatEndedBeforeTheCommitIsPublishedAgain) {
   JobWorld world;
   std::atomic<int> asked{0};
   auto publish = world.options().publish_model;
-  Steps steps;
   world.options().publish_model = [&](const v1::Job& job, int attempt, const std::string& dir) {
     // The first time the daemon is stopped meanwhile, so the end is not stored.
     if (++asked == 1) {
