@@ -73,6 +73,43 @@ CREATE TABLE models (
 ) WITHOUT ROWID;
 CREATE INDEX models_by_time ON models (create_time);
 )sql"},
+    {2, R"sql(
+CREATE INDEX jobs_by_owner ON jobs (owner, uid);
+
+-- Device time that each owner used, with a half-life: what fair share goes by.
+CREATE TABLE owner_usage (
+  owner       TEXT PRIMARY KEY,
+  seconds     REAL NOT NULL,           -- of one device, decayed to `time`
+  time        INTEGER NOT NULL         -- seconds since 1970
+) WITHOUT ROWID;
+
+-- How fast jobs of this node were, for estimates.
+CREATE TABLE device_speeds (
+  kind        TEXT PRIMARY KEY,        -- "cpu", "gpu"
+  flops       REAL NOT NULL            -- per second and device, of the model's forward pass
+) WITHOUT ROWID;
+
+-- What clients sent.
+CREATE TABLE blobs (
+  sha256      TEXT PRIMARY KEY,
+  owner       TEXT NOT NULL,           -- who sent it first; counts against their quota
+  size        INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,        -- seconds since 1970
+  use_time    INTEGER NOT NULL         -- of the last job that used it
+) WITHOUT ROWID;
+CREATE INDEX blobs_by_owner ON blobs (owner);
+
+-- Every change of a job's state, in the order of commits, until all hooks have it.
+CREATE TABLE state_changes (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  job_uid     TEXT NOT NULL,
+  event       BLOB NOT NULL            -- skytrain.v1.Event with seq
+);
+CREATE TABLE hook_cursors (
+  hook        TEXT PRIMARY KEY,
+  last_id     INTEGER NOT NULL         -- of state_changes; all up to it were delivered or given up
+) WITHOUT ROWID;
+)sql"},
 };
 
 absl::StatusOr<int64_t> StoredVersion(Connection& connection) {
