@@ -25,11 +25,15 @@ if(NOT skytrain_torch_new_abi)
   message(FATAL_ERROR "${SKYTRAIN_TORCH_ROOT} was built with the old C++ ABI of libstdc++; skytrain needs torch 2.11.0.")
 endif()
 
-foreach(library c10 torch_cpu)
-  add_library(skytrain_imported_${library} SHARED IMPORTED GLOBAL)
-  set_target_properties(skytrain_imported_${library} PROPERTIES
-    IMPORTED_LOCATION "${SKYTRAIN_TORCH_ROOT}/lib/lib${library}.so" IMPORTED_SONAME "lib${library}.so")
-endforeach()
+# skytrain_import_torch_libraries(NAME…): makes lib<NAME>.so of the wheel known as skytrain_imported_<NAME>.
+function(skytrain_import_torch_libraries)
+  foreach(library IN LISTS ARGN)
+    add_library(skytrain_imported_${library} SHARED IMPORTED GLOBAL)
+    set_target_properties(skytrain_imported_${library} PROPERTIES
+      IMPORTED_LOCATION "${SKYTRAIN_TORCH_ROOT}/lib/lib${library}.so" IMPORTED_SONAME "lib${library}.so")
+  endforeach()
+endfunction()
+skytrain_import_torch_libraries(c10 torch_cpu)
 
 add_library(skytrain_torch INTERFACE)
 add_library(skytrain::torch ALIAS skytrain_torch)
@@ -57,11 +61,7 @@ if(SKYTRAIN_WITH_CUDA AND EXISTS "${SKYTRAIN_TORCH_ROOT}/lib/libtorch_cuda.so")
     set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
     enable_language(CUDA)
     find_package(CUDAToolkit REQUIRED)
-    foreach(library c10_cuda torch_cuda)
-      add_library(skytrain_imported_${library} SHARED IMPORTED GLOBAL)
-      set_target_properties(skytrain_imported_${library} PROPERTIES
-        IMPORTED_LOCATION "${SKYTRAIN_TORCH_ROOT}/lib/lib${library}.so" IMPORTED_SONAME "lib${library}.so")
-    endforeach()
+    skytrain_import_torch_libraries(c10_cuda torch_cuda)
     add_library(skytrain_torch_cuda INTERFACE)
     add_library(skytrain::torch_cuda ALIAS skytrain_torch_cuda)
     target_include_directories(skytrain_torch_cuda SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS})

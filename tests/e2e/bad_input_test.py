@@ -7,19 +7,10 @@ import subprocess
 import tarfile
 import unittest
 
-from node import DATA, GALAXIES, IRIS, Node
+from node import DATA, GALAXIES, IRIS, Node, NodeTestCase
 
 
-class BadInputTest(unittest.TestCase):
-
-    @classmethod
-    def setUpClass(cls):
-        cls.node = Node().start()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.node.close()
-
+class BadInputTest(NodeTestCase):
     def refused(self, text, *needles, code=2, arguments=()):
         before = self.node.json("list", "--all")["jobs"]
         result = self.node.run("submit", self.node.write("bad.yaml", text), *arguments, code=code)

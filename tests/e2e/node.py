@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ["SKYTRAIN_BIN_DIR"])
@@ -107,6 +108,18 @@ class Node:
                 if command[0].endswith(b"skytrain-worker") and str(self.root).encode() in b" ".join(command):
                     pids.append(int(entry.name))
         return pids
+
+
+class NodeTestCase(unittest.TestCase):
+    """Tests that share one node."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.node = Node().start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.node.close()
 
 
 def wait_until(condition, what, seconds=60):

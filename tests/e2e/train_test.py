@@ -4,7 +4,7 @@ import json
 import struct
 import unittest
 
-from node import DATA, GALAXIES, IRIS, Node
+from node import DATA, GALAXIES, IRIS, NodeTestCase
 
 
 def safetensors_header(path):
@@ -13,16 +13,7 @@ def safetensors_header(path):
         return json.loads(file.read(length))
 
 
-class TrainTest(unittest.TestCase):
-
-    @classmethod
-    def setUpClass(cls):
-        cls.node = Node().start()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.node.close()
-
+class TrainTest(NodeTestCase):
     def test_iris_learns(self):
         job = self.node.submit(IRIS, "--wait")
         shown = self.node.json("show", job)
