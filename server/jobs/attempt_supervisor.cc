@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/process/process.h"
 #include "common/status_macros.h"
-#include "google/protobuf/util/time_util.h"
+#include "common/timestamp.h"
 #include "server/jobs/attempt_plan.h"
 #include "server/jobs/spool_fold.h"
 #include "server/store/event_rows.h"
@@ -20,6 +20,21 @@ constexpr absl::Duration kRetryStore = absl::Seconds(1);
 AttemptVerdict LaunchFailed(const absl::Status& error) {
   const v1::AttemptEnd end = absl::IsResourceExhausted(error) ? v1::DISK_FULL : v1::LAUNCH_FAILED;
   return {end, absl::StrCat("The attempt could not be started: ", error.message())};
+}
+
+AttemptVerdict StoppedBeforeStart() {
+  return {v1::STOPPED, "Asked to stop before it had started."};
+}
+
+internal::v1::Control::Cause ControlCause(v1::StopCause cause) {
+  switch (cause) {
+    case v1::STOP_SUSPEND:
+      return internal::v1::Control::CAUSE_SUSPEND;
+    case v1::STOP_PREEMPT:
+      return internal::v1::Control::CAUSE_PREEMPT;
+    default:
+      return internal::v1::Control::CAUSE_USER;
+  }
 }
 
 AttemptVerdict NeverStarted(AttemptSupervisor::Begin begin) {
@@ -65,9 +80,7 @@ std::optional<AttemptVerdict> AttemptSupervisor::Launch() {
   const auto spec = PlanAttempt(environment_.options, job, resume_from);
   if (!spec.ok()) return LaunchFailed(spec.status());
   if (const absl::Status made = dir_.Create(*spec); !made.ok()) return LaunchFailed(made);
-  if (journal_->state() == v1::STOPPING) {
-    return AttemptVerdict{v1::STOPPED, "Cancelled before it had started."};
-  }
+  if (journal_->state() == v1::STOPPING) return StoppedBeforeStart();
   // The folder is claimed only to be safe: an error means that nothing was started.
   if (const absl::Status launched = environment_.launcher.Launch(dir_); !launched.ok()) {
     if (Claim(launched.message())) return LaunchFailed(launched);
@@ -124,16 +137,14 @@ std::optional<AttemptVerdict> AttemptSupervisor::CheckClaim(absl::Duration now) 
   const bool stopping = journal_->state() == v1::STOPPING;
   if (!stopping && now - follow_since_ < environment_.options.claim_timeout) return std::nullopt;
   // After this no shepherd can start ranks here, however late it comes.
-  if (!Claim(stopping ? "cancelled" : "not claimed in time")) return std::nullopt;
-  if (stopping) return AttemptVerdict{v1::STOPPED, "Cancelled before it had started."};
-  return NeverStarted(begin_);
+  if (!Claim(stopping ? "asked to stop" : "not claimed in time")) return std::nullopt;
+  return stopping ? StoppedBeforeStart() : NeverStarted(begin_);
 }
 
 bool AttemptSupervisor::Claim(absl::string_view reason) {
   internal::v1::Claim claim;
   claim.mutable_abandoned()->set_reason(std::string(reason));
-  *claim.mutable_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-      absl::ToUnixNanos(environment_.clock.Now()));
+  *claim.mutable_time() = ToTimestamp(environment_.clock.Now());
   const absl::Status claimed = dir_.TryClaim(claim);
   if (!claimed.ok() && !absl::IsAlreadyExists(claimed)) environment_.Log(claimed.message());
   return claimed.ok();
@@ -194,7 +205,12 @@ void AttemptSupervisor::PassOnStop() {
   if (control.want() != internal::v1::Control::WANT_STOP) {
     control.set_generation(control.generation() + 1);
     control.set_want(internal::v1::Control::WANT_STOP);
-    control.set_cause(internal::v1::Control::CAUSE_USER);
+    control.set_cause(ControlCause(journal_->Copy().job.stop_cause()));
+    if (const auto spec = dir_.ReadSpec(); spec.ok()) {
+      const absl::Duration grace = absl::Seconds(spec->limits().grace().seconds()) +
+                                   absl::Nanoseconds(spec->limits().grace().nanos());
+      *control.mutable_deadline() = ToTimestamp(environment_.clock.Now() + grace);
+    }
     if (const absl::Status written = dir_.WriteControl(control); !written.ok()) {
       environment_.Log(written.message());
       return;  // Again at the next look.
@@ -262,9 +278,11 @@ void AttemptSupervisor::End(AttemptVerdict verdict) {
     const absl::Status ended = journal_->Change(
         Database::Priority::kControl, [&](JobJournal::Draft& draft) -> absl::Status {
           if (model.has_value()) AppendPublished(*model, draft);
-          const JobVerdict next = JudgeJob(verdict, draft.job().state() == v1::STOPPING, number_,
+          const v1::StopCause cause = draft.job().stop_cause();
+          const AttemptVerdict now{EndAsAsked(verdict.end, cause), verdict.message};
+          const JobVerdict next = JudgeJob(now, cause, CountTries(draft.job()),
                                            environment_.options.max_attempts, step);
-          return draft.Apply(next.event, next.message, verdict.end);
+          return draft.Apply(next.event, next.message, now.end);
         });
     if (ended.ok()) return;
     environment_.Log(absl::StrCat(dir_.path(), ": ", ended.message()));

@@ -1,5 +1,6 @@
 #include "server/jobs/attempt_verdict.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -77,15 +78,34 @@ AttemptVerdict JudgeLost(bool rebooted) {
   return {v1::SHEPHERD_LOST, "The job's processes were killed from outside."};
 }
 
-JobVerdict JudgeJob(const AttemptVerdict& attempt, bool stopping, int attempts, int max_attempts,
+v1::AttemptEnd EndAsAsked(v1::AttemptEnd end, v1::StopCause cause) {
+  if (end != v1::STOPPED && end != v1::PREEMPTED) return end;
+  return cause == v1::STOP_PREEMPT ? v1::PREEMPTED : v1::STOPPED;
+}
+
+int CountTries(const v1::Job& job) {
+  return static_cast<int>(
+      std::count_if(job.attempts().begin(), job.attempts().end(), [](const v1::Attempt& attempt) {
+        return attempt.end() != v1::STOPPED && attempt.end() != v1::PREEMPTED;
+      }));
+}
+
+JobVerdict JudgeJob(const AttemptVerdict& attempt, v1::StopCause cause, int tries, int max_attempts,
                     std::optional<int64_t> checkpoint_step) {
+  const bool asked = attempt.end == v1::STOPPED || attempt.end == v1::PREEMPTED;
   if (attempt.end == v1::COMPLETED) return {JobEventType::kCompleted, attempt.message};
-  if (attempt.end == v1::STOPPED || stopping) return {JobEventType::kStopped, attempt.message};
+  if (cause == v1::STOP_CANCEL) return {JobEventType::kStopped, attempt.message};
+  if (cause != v1::STOP_CAUSE_UNSPECIFIED && (asked || MayRetry(attempt.end))) {
+    return {cause == v1::STOP_SUSPEND ? JobEventType::kSuspended : JobEventType::kPreempted,
+            attempt.message};
+  }
+  // Somebody wrote control.binpb by hand.
+  if (asked) return {JobEventType::kStopped, attempt.message};
   JobVerdict verdict{JobEventType::kFailed, attempt.message};
   const auto add = [&verdict](absl::string_view sentence) {
     absl::StrAppend(&verdict.message, verdict.message.empty() ? "" : " ", sentence);
   };
-  if (MayRetry(attempt.end) && attempts < max_attempts) {
+  if (MayRetry(attempt.end) && tries < max_attempts) {
     verdict.event = JobEventType::kRetry;
     add(checkpoint_step.has_value()
             ? absl::StrCat("Trying again from the checkpoint of step ", *checkpoint_step, ".")
@@ -94,7 +114,7 @@ JobVerdict JudgeJob(const AttemptVerdict& attempt, bool stopping, int attempts, 
   }
   if (checkpoint_step.has_value())
     add(absl::StrCat("Last good checkpoint: step ", *checkpoint_step, "."));
-  add(MayRetry(attempt.end) ? absl::StrCat("Given up after ", attempts, " attempts.")
+  add(MayRetry(attempt.end) ? absl::StrCat("Given up after ", tries, " attempts.")
                             : "Not retried: the same settings would fail the same way.");
   return verdict;
 }

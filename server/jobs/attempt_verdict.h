@@ -24,14 +24,22 @@ AttemptVerdict JudgeExit(const internal::v1::ExitRecord& exit,
 // No exit record, and no process left. `rebooted`: the claim is of another boot.
 AttemptVerdict JudgeLost(bool rebooted);
 
+// STOPPED or PREEMPTED, as the job's stop cause wants it, for an attempt that ended because it was
+// asked to; every other end is what it is.
+v1::AttemptEnd EndAsAsked(v1::AttemptEnd end, v1::StopCause cause);
+
+// How many of the job's attempts count against the bound of retries: not those that were asked to
+// stop.
+int CountTries(const v1::Job& job);
+
 // What follows for the job.
 struct JobVerdict {
   JobEventType event = JobEventType::kFailed;
   std::string message;  // For Termination, or for the event of a retry.
 };
-// `stopping`: a user wants the job to end, so nothing is tried again. `attempts`: how many there
-// were. `checkpoint_step`: of the newest whole checkpoint. Pure.
-JobVerdict JudgeJob(const AttemptVerdict& attempt, bool stopping, int attempts, int max_attempts,
+// `cause`: why the job was asked to stop, if it was. `tries`: attempts so far, this one with them.
+// `checkpoint_step`: of the newest whole checkpoint. Pure.
+JobVerdict JudgeJob(const AttemptVerdict& attempt, v1::StopCause cause, int tries, int max_attempts,
                     std::optional<int64_t> checkpoint_step);
 
 }  // namespace skytrain

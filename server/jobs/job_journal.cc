@@ -48,13 +48,15 @@ absl::Status JobJournal::Draft::Apply(JobEventType type, const std::string& mess
   v1::Job& job = record_.job;
   const v1::JobState from = job.state();
   ASSIGN_OR_RETURN(const v1::JobState to, NextState(from, type));
+  ASSIGN_OR_RETURN(const v1::StopCause cause, NextStopCause(job.stop_cause(), to, type));
   if (attempt_end != v1::ATTEMPT_END_UNSPECIFIED) {
     attempt().set_end(attempt_end);
     attempt().set_message(message);
     *attempt().mutable_end_time() = ToTimestamp(now_);
   }
-  if (from == to) return absl::OkStatus();
+  if (from == to && cause == job.stop_cause()) return absl::OkStatus();
   job.set_state(to);
+  job.set_stop_cause(cause);
   SetTimes(to, now_, job);
   v1::Event event;
   v1::StateChange& change = *event.mutable_state();
@@ -64,7 +66,7 @@ absl::Status JobJournal::Draft::Apply(JobEventType type, const std::string& mess
   change.set_attempt_end(attempt_end);
   if (IsTerminal(to)) {
     v1::Termination& termination = *job.mutable_termination();
-    termination.set_reason(attempt_end);
+    if (job.attempts_size() > 0) termination.set_reason(attempt().end());
     termination.set_message(message);
     termination.set_cancelled(to == v1::CANCELLED);
     *change.mutable_termination() = termination;

@@ -45,8 +45,9 @@ class JobJournal {
     void Append(v1::Event event);
     // Bytes of a serialized v1.Event, as a worker wrote them.
     void AppendBytes(absl::string_view event);
-    // Along an edge of NextState: changes the state, sets the times and the termination that go
-    // with it, and appends the StateChange (none when the state stays). FAILED_PRECONDITION.
+    // Along an edge of NextState: changes the state, sets stop cause, times and termination that go
+    // with it, and appends the StateChange (none when state and stop cause stay as they are).
+    // FAILED_PRECONDITION.
     absl::Status Apply(JobEventType type, const std::string& message,
                        v1::AttemptEnd attempt_end = v1::ATTEMPT_END_UNSPECIFIED);
     void MoveOffsets(std::vector<std::pair<std::string, uint64_t>> offsets);

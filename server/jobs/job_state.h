@@ -9,24 +9,40 @@ namespace skytrain {
 
 // What can happen to a job.
 enum class JobEventType {
-  kCreated,    // Accepted and stored.
-  kAssigned,   // Got devices; an attempt is about to be launched.
-  kStarted,    // A rank is at work.
-  kCancel,     // A user wants it to end.
-  kCompleted,  // The attempt did all its work.
-  kFailed,     // The attempt ended, and another would end the same way.
-  kRetry,      // The attempt ended, and another may do better.
-  kStopped,    // The attempt ended because it was asked to.
+  kCreated,   // Accepted and stored.
+  kAssigned,  // Got devices; an attempt is about to be launched.
+  kStarted,   // A rank is at work.
+  // Wishes.
+  kCancel,   // A user wants it to end.
+  kSuspend,  // A user wants it set aside.
+  kResume,   // A user wants it to go on.
+  kPreempt,  // A job of higher priority needs its devices.
+  // Ends of an attempt.
+  kCompleted,  // It did all its work.
+  kFailed,     // Another would end the same way.
+  kRetry,      // Another may do better.
+  kStopped,    // For good, because it was asked to.
+  kSuspended,  // Because the job is to be set aside.
+  kPreempted,  // Because the job makes way for another.
 };
 
 //   (none) ─created→ QUEUED ─assigned→ STARTING ─started→ RUNNING ─completed→ SUCCEEDED
 //                      ↑  └cancel→ CANCELLED  │               │  └failed→ FAILED
 //                      └────────retry─────────┴───────────────┤
-//                                             └───cancel──────┴→ STOPPING ─stopped, failed→
-//                                             CANCELLED
-// A completed attempt is a success also when the wish to cancel came too late. FAILED_PRECONDITION
-// when there is no such edge. The same state: nothing changes, and no event is due. Pure.
+//                      ↑                      └─cancel, suspend, preempt─┴→ STOPPING
+//                      ├──────────preempted───────────────────────────────────┤
+//                      └─resume─ SUSPENDED ←──suspended───────────────────────┤
+//                       (from QUEUED: suspend)       CANCELLED ←──stopped─────┘
+// A completed attempt is a success also when a wish to stop came too late, and one that failed for
+// good while it was to be set aside is a failure. SUSPENDED ─cancel→ CANCELLED.
+// FAILED_PRECONDITION when there is no such edge. The same state: no edge is walked. Pure.
 absl::StatusOr<v1::JobState> NextState(v1::JobState from, JobEventType event);
+
+// Why a job that came to `to` by `event` is stopping or suspended, when it was so for `before`:
+// a cancel overrides a suspend, and that a preemption. FAILED_PRECONDITION for a wish that is
+// weaker than the one before it. Pure.
+absl::StatusOr<v1::StopCause> NextStopCause(v1::StopCause before, v1::JobState to,
+                                            JobEventType event);
 
 bool IsTerminal(v1::JobState state);
 // Has an attempt that may have processes.

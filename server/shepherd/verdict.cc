@@ -121,6 +121,8 @@ v1::AttemptEnd EndOfStop(Control::Cause cause) {
       return v1::TIME_LIMIT;
     case Control::CAUSE_STALLED:
       return v1::STALLED;
+    case Control::CAUSE_PREEMPT:
+      return v1::PREEMPTED;
     default:
       return v1::STOPPED;
   }
@@ -134,6 +136,10 @@ std::string WhyStopped(Control::Cause cause) {
       return "no step within limits.stall";
     case Control::CAUSE_DRAIN:
       return "the server was drained";
+    case Control::CAUSE_SUSPEND:
+      return "suspended";
+    case Control::CAUSE_PREEMPT:
+      return "made way for a job of higher priority";
     default:
       return "asked to stop";
   }

@@ -35,7 +35,7 @@ struct RunOutcome {
 //     or exit code. A rank that only says that another one failed does not count while there is
 //     one that says more.
 //  2. Else, when every rank reported COMPLETED, that is the end, whatever was asked of it.
-//  3. Else the cause of the stop names it: TIME_LIMIT, STALLED, else STOPPED.
+//  3. Else the cause of the stop names it: TIME_LIMIT, STALLED, PREEMPTED, else STOPPED.
 internal::v1::ExitRecord Judge(const RunOutcome& run);
 
 }  // namespace skytrain

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -9,6 +10,8 @@ namespace skytrain {
 namespace {
 
 using ::testing::HasSubstr;
+
+constexpr v1::StopCause kNone = v1::STOP_CAUSE_UNSPECIFIED;
 
 internal::v1::ExitRecord Exit(v1::AttemptEnd end, const char* message = "", int signal = 0) {
   internal::v1::ExitRecord exit;
@@ -60,12 +63,13 @@ TEST(JobVerdict, OnlyEndsThatARetryCanHelpAreRetried) {
     if (!v1::AttemptEnd_IsValid(value)) continue;
     const auto end = static_cast<v1::AttemptEnd>(value);
     SCOPED_TRACE(v1::AttemptEnd_Name(end));
-    const JobEventType event = JudgeJob({end, ""}, false, 1, 3, std::nullopt).event;
+    const JobEventType event = JudgeJob({end, ""}, kNone, 1, 3, std::nullopt).event;
     switch (end) {
       case v1::COMPLETED:
         EXPECT_EQ(event, JobEventType::kCompleted);
         break;
       case v1::STOPPED:
+      case v1::PREEMPTED:
         EXPECT_EQ(event, JobEventType::kStopped);
         break;
       case v1::WORKER_CRASHED:
@@ -77,15 +81,57 @@ TEST(JobVerdict, OnlyEndsThatARetryCanHelpAreRetried) {
       default:
         EXPECT_EQ(event, JobEventType::kFailed);
     }
-    EXPECT_EQ(JudgeJob({end, ""}, false, 3, 3, std::nullopt).event == JobEventType::kRetry, false);
-    EXPECT_EQ(JudgeJob({end, ""}, true, 1, 3, std::nullopt).event == JobEventType::kRetry, false);
+    EXPECT_NE(JudgeJob({end, ""}, kNone, 3, 3, std::nullopt).event, JobEventType::kRetry);
+    EXPECT_NE(JudgeJob({end, ""}, v1::STOP_CANCEL, 1, 3, std::nullopt).event, JobEventType::kRetry);
   }
 }
 
+TEST(JobVerdict, StopCauseSaysWhereAStoppedAttemptLeads) {
+  struct Case {
+    v1::AttemptEnd end;
+    v1::StopCause cause;
+    JobEventType event;
+  };
+  const Case cases[] = {
+      {v1::STOPPED, v1::STOP_CANCEL, JobEventType::kStopped},
+      {v1::STOPPED, v1::STOP_SUSPEND, JobEventType::kSuspended},
+      {v1::PREEMPTED, v1::STOP_PREEMPT, JobEventType::kPreempted},
+      // What may be tried again goes on from its checkpoint; what cannot is a failure all the same.
+      {v1::WORKER_CRASHED, v1::STOP_SUSPEND, JobEventType::kSuspended},
+      {v1::NODE_LOST, v1::STOP_PREEMPT, JobEventType::kPreempted},
+      {v1::NON_FINITE_LOSS, v1::STOP_SUSPEND, JobEventType::kFailed},
+      {v1::INVALID_DATA, v1::STOP_PREEMPT, JobEventType::kFailed},
+      {v1::NON_FINITE_LOSS, v1::STOP_CANCEL, JobEventType::kStopped},
+      // The wish came too late.
+      {v1::COMPLETED, v1::STOP_CANCEL, JobEventType::kCompleted},
+      {v1::COMPLETED, v1::STOP_SUSPEND, JobEventType::kCompleted},
+      {v1::COMPLETED, v1::STOP_PREEMPT, JobEventType::kCompleted},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(absl::StrCat(v1::AttemptEnd_Name(c.end), " ", v1::StopCause_Name(c.cause)));
+    EXPECT_EQ(JudgeJob({c.end, ""}, c.cause, 3, 3, std::nullopt).event, c.event);
+  }
+}
+
+TEST(AttemptVerdict, StopIsNamedByTheCauseThatHoldsInTheEnd) {
+  EXPECT_EQ(EndAsAsked(v1::STOPPED, v1::STOP_PREEMPT), v1::PREEMPTED);
+  EXPECT_EQ(EndAsAsked(v1::PREEMPTED, v1::STOP_CANCEL), v1::STOPPED);
+  EXPECT_EQ(EndAsAsked(v1::WORKER_CRASHED, v1::STOP_PREEMPT), v1::WORKER_CRASHED);
+}
+
+TEST(JobVerdict, AttemptsThatWereAskedToStopAreNoTries) {
+  v1::Job job;
+  for (const v1::AttemptEnd end :
+       {v1::PREEMPTED, v1::WORKER_CRASHED, v1::STOPPED, v1::ATTEMPT_END_UNSPECIFIED}) {
+    job.add_attempts()->set_end(end);
+  }
+  EXPECT_EQ(CountTries(job), 2);
+}
+
 TEST(JobVerdict, RetrySaysWhereItGoesOn) {
-  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, false, 1, 3, 40).message,
+  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, kNone, 1, 3, 40).message,
               HasSubstr("from the checkpoint of step 40"));
-  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, false, 1, 3, std::nullopt).message,
+  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, kNone, 1, 3, std::nullopt).message,
               HasSubstr("from the beginning"));
 }
 

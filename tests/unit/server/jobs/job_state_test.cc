@@ -1,6 +1,7 @@
 #include "server/jobs/job_state.h"
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,33 +11,48 @@ namespace skytrain {
 namespace {
 
 using Event = JobEventType;
-constexpr Event kAllEvents[] = {Event::kCreated, Event::kAssigned,  Event::kStarted,
-                                Event::kCancel,  Event::kCompleted, Event::kFailed,
-                                Event::kRetry,   Event::kStopped};
+constexpr Event kAllEvents[] = {
+    Event::kCreated, Event::kAssigned,  Event::kStarted,   Event::kCancel, Event::kSuspend,
+    Event::kResume,  Event::kPreempt,   Event::kCompleted, Event::kFailed, Event::kRetry,
+    Event::kStopped, Event::kSuspended, Event::kPreempted};
 
 TEST(NextState, HasTheseEdgesAndNoOthers) {
   const std::map<std::pair<v1::JobState, Event>, v1::JobState> edges = {
       {{v1::JOB_STATE_UNSPECIFIED, Event::kCreated}, v1::QUEUED},
       {{v1::QUEUED, Event::kAssigned}, v1::STARTING},
       {{v1::QUEUED, Event::kCancel}, v1::CANCELLED},
+      {{v1::QUEUED, Event::kSuspend}, v1::SUSPENDED},
+      {{v1::QUEUED, Event::kResume}, v1::QUEUED},
       {{v1::STARTING, Event::kStarted}, v1::RUNNING},
       {{v1::STARTING, Event::kCancel}, v1::STOPPING},
+      {{v1::STARTING, Event::kSuspend}, v1::STOPPING},
+      {{v1::STARTING, Event::kPreempt}, v1::STOPPING},
+      {{v1::STARTING, Event::kResume}, v1::STARTING},
       {{v1::STARTING, Event::kCompleted}, v1::SUCCEEDED},
       {{v1::STARTING, Event::kFailed}, v1::FAILED},
       {{v1::STARTING, Event::kRetry}, v1::QUEUED},
       {{v1::STARTING, Event::kStopped}, v1::CANCELLED},
       {{v1::RUNNING, Event::kStarted}, v1::RUNNING},
       {{v1::RUNNING, Event::kCancel}, v1::STOPPING},
+      {{v1::RUNNING, Event::kSuspend}, v1::STOPPING},
+      {{v1::RUNNING, Event::kPreempt}, v1::STOPPING},
+      {{v1::RUNNING, Event::kResume}, v1::RUNNING},
       {{v1::RUNNING, Event::kCompleted}, v1::SUCCEEDED},
       {{v1::RUNNING, Event::kFailed}, v1::FAILED},
       {{v1::RUNNING, Event::kRetry}, v1::QUEUED},
       {{v1::RUNNING, Event::kStopped}, v1::CANCELLED},
       {{v1::STOPPING, Event::kStarted}, v1::STOPPING},
       {{v1::STOPPING, Event::kCancel}, v1::STOPPING},
+      {{v1::STOPPING, Event::kSuspend}, v1::STOPPING},
+      {{v1::STOPPING, Event::kPreempt}, v1::STOPPING},
       {{v1::STOPPING, Event::kCompleted}, v1::SUCCEEDED},
-      {{v1::STOPPING, Event::kFailed}, v1::CANCELLED},
-      {{v1::STOPPING, Event::kRetry}, v1::CANCELLED},
+      {{v1::STOPPING, Event::kFailed}, v1::FAILED},
       {{v1::STOPPING, Event::kStopped}, v1::CANCELLED},
+      {{v1::STOPPING, Event::kSuspended}, v1::SUSPENDED},
+      {{v1::STOPPING, Event::kPreempted}, v1::QUEUED},
+      {{v1::SUSPENDED, Event::kResume}, v1::QUEUED},
+      {{v1::SUSPENDED, Event::kCancel}, v1::CANCELLED},
+      {{v1::SUSPENDED, Event::kSuspend}, v1::SUSPENDED},
       {{v1::CANCELLED, Event::kCancel}, v1::CANCELLED},
   };
   for (int from = v1::JobState_MIN; from <= v1::JobState_MAX; ++from) {
@@ -52,6 +68,40 @@ TEST(NextState, HasTheseEdgesAndNoOthers) {
         EXPECT_EQ(*next, edge->second);
       }
     }
+  }
+}
+
+TEST(NextStopCause, StrongerWishHoldsAndItGoesWithTheStop) {
+  struct Case {
+    v1::StopCause before;
+    v1::JobState to;
+    Event event;
+    std::optional<v1::StopCause> after;  // nullopt: refused.
+  };
+  constexpr v1::StopCause kNone = v1::STOP_CAUSE_UNSPECIFIED;
+  const Case cases[] = {
+      {kNone, v1::STOPPING, Event::kCancel, v1::STOP_CANCEL},
+      {kNone, v1::STOPPING, Event::kPreempt, v1::STOP_PREEMPT},
+      {kNone, v1::SUSPENDED, Event::kSuspend, v1::STOP_SUSPEND},
+      {v1::STOP_PREEMPT, v1::STOPPING, Event::kSuspend, v1::STOP_SUSPEND},
+      {v1::STOP_PREEMPT, v1::STOPPING, Event::kCancel, v1::STOP_CANCEL},
+      {v1::STOP_SUSPEND, v1::STOPPING, Event::kCancel, v1::STOP_CANCEL},
+      {v1::STOP_SUSPEND, v1::STOPPING, Event::kSuspend, v1::STOP_SUSPEND},
+      {v1::STOP_SUSPEND, v1::STOPPING, Event::kPreempt, std::nullopt},
+      {v1::STOP_CANCEL, v1::STOPPING, Event::kSuspend, std::nullopt},
+      {v1::STOP_CANCEL, v1::STOPPING, Event::kPreempt, std::nullopt},
+      {v1::STOP_PREEMPT, v1::STOPPING, Event::kStarted, v1::STOP_PREEMPT},
+      {v1::STOP_SUSPEND, v1::SUSPENDED, Event::kSuspended, v1::STOP_SUSPEND},
+      {v1::STOP_PREEMPT, v1::QUEUED, Event::kPreempted, kNone},
+      {v1::STOP_SUSPEND, v1::QUEUED, Event::kResume, kNone},
+      {v1::STOP_CANCEL, v1::CANCELLED, Event::kStopped, kNone},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(absl::StrCat(v1::StopCause_Name(c.before), " to ", v1::JobState_Name(c.to),
+                              " event ", static_cast<int>(c.event)));
+    const auto after = NextStopCause(c.before, c.to, c.event);
+    EXPECT_EQ(after.ok(), c.after.has_value());
+    if (after.ok() && c.after.has_value()) EXPECT_EQ(*after, *c.after);
   }
 }
 

@@ -85,6 +85,10 @@ TEST(VerdictTest, NamesTheEndAndTheFirstFailedRank) {
       {"others killed after a failure",
        Outcome({Left(1, 1, v1::DISK_FULL), Died(0, SIGKILL)}, Control::CAUSE_RANK_FAILED, true),
        v1::DISK_FULL, 1},
+      {"stopped for a higher priority", Outcome({Left(0, 0, v1::STOPPED)}, Control::CAUSE_PREEMPT),
+       v1::PREEMPTED, -1},
+      {"stopped to be suspended", Outcome({Left(0, 0, v1::STOPPED)}, Control::CAUSE_SUSPEND),
+       v1::STOPPED, -1},
       {"stopped before any rank", Outcome({}, Control::CAUSE_USER), v1::STOPPED, -1},
       {"completed, but did not leave",
        [] {
