@@ -11,6 +11,16 @@ namespace {
 
 constexpr absl::string_view kErrorInfoUrl = "type.googleapis.com/google.rpc.ErrorInfo";
 constexpr absl::string_view kBadRequestUrl = "type.googleapis.com/google.rpc.BadRequest";
+constexpr absl::string_view kPreconditionFailureUrl =
+    "type.googleapis.com/google.rpc.PreconditionFailure";
+constexpr absl::string_view kRetryInfoUrl = "type.googleapis.com/google.rpc.RetryInfo";
+
+// False when the status has no such payload or one that does not parse.
+template <typename Details>
+bool ReadDetails(const absl::Status& status, absl::string_view url, Details& details) {
+  const auto payload = status.GetPayload(url);
+  return payload.has_value() && details.ParseFromString(std::string(*payload));
+}
 
 size_t EditDistance(absl::string_view a, absl::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -54,22 +64,60 @@ absl::Status BadRequestError(absl::string_view reason, std::vector<FieldViolatio
   return status;
 }
 
+absl::Status PreconditionError(absl::string_view reason, absl::string_view message,
+                               std::vector<PreconditionViolation> violations) {
+  google::rpc::PreconditionFailure details;
+  for (PreconditionViolation& violation : violations) {
+    auto* added = details.add_violations();
+    added->set_type(std::move(violation.type));
+    added->set_subject(std::move(violation.subject));
+    added->set_description(std::move(violation.description));
+  }
+  absl::Status status = ErrorWithReason(absl::StatusCode::kFailedPrecondition, reason, message);
+  status.SetPayload(kPreconditionFailureUrl, absl::Cord(details.SerializeAsString()));
+  return status;
+}
+
+absl::Status WithRetryDelay(absl::Status status, absl::Duration delay) {
+  google::rpc::RetryInfo info;
+  const int64_t seconds = absl::IDivDuration(delay, absl::Seconds(1), &delay);
+  info.mutable_retry_delay()->set_seconds(seconds);
+  info.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(delay)));
+  status.SetPayload(kRetryInfoUrl, absl::Cord(info.SerializeAsString()));
+  return status;
+}
+
 std::string ReasonOf(const absl::Status& status) {
-  const auto payload = status.GetPayload(kErrorInfoUrl);
   google::rpc::ErrorInfo info;
-  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return "";
-  return info.reason();
+  return ReadDetails(status, kErrorInfoUrl, info) ? info.reason() : "";
 }
 
 std::vector<FieldViolation> ViolationsOf(const absl::Status& status) {
   std::vector<FieldViolation> violations;
-  const auto payload = status.GetPayload(kBadRequestUrl);
   google::rpc::BadRequest details;
-  if (!payload.has_value() || !details.ParseFromString(std::string(*payload))) return violations;
+  if (!ReadDetails(status, kBadRequestUrl, details)) return violations;
   for (const auto& violation : details.field_violations()) {
     violations.push_back({violation.field(), violation.description()});
   }
   return violations;
+}
+
+std::vector<PreconditionViolation> PreconditionsOf(const absl::Status& status) {
+  std::vector<PreconditionViolation> violations;
+  google::rpc::PreconditionFailure details;
+  if (!ReadDetails(status, kPreconditionFailureUrl, details)) return violations;
+  for (const auto& violation : details.violations()) {
+    violations.push_back({violation.type(), violation.subject(), violation.description()});
+  }
+  return violations;
+}
+
+std::optional<absl::Duration> RetryDelayOf(const absl::Status& status) {
+  google::rpc::RetryInfo info;
+  if (!ReadDetails(status, kRetryInfoUrl, info)) return std::nullopt;
+  const absl::Duration delay =
+      absl::Seconds(info.retry_delay().seconds()) + absl::Nanoseconds(info.retry_delay().nanos());
+  return std::max(delay, absl::ZeroDuration());
 }
 
 std::string NearestName(absl::string_view word, const std::vector<std::string>& candidates) {

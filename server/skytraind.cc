@@ -77,7 +77,7 @@ NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::D
   NodeServiceImpl::Node node;
   node.info.set_version(SKYTRAIN_VERSION);
   node.info.set_build(SKYTRAIN_BUILD);
-  node.info.set_api_minor(1);
+  node.info.set_api_minor(2);
   char host[256] = {};
   gethostname(host, sizeof(host) - 1);
   node.info.set_hostname(host);
@@ -127,6 +127,21 @@ absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const StateDir& state) {
   return Database::Open(std::move(options));
 }
 
+void AnnounceServing(const Config& config, const std::vector<v1::Device>& cpus,
+                     const std::vector<v1::Device>& gpus) {
+  LogInfo("serving",
+          {{"version", SKYTRAIN_VERSION},
+           {"build", SKYTRAIN_BUILD},
+           {"address", config.listen},
+           {"state_dir", config.state_dir},
+           {"work_dir", config.work_dir},
+           {"cpus", absl::StrCat(cpus.size())},
+           {"gpus", absl::StrCat(gpus.size())},
+           {"data_roots",
+            config.data_roots.empty() ? "anywhere" : absl::StrJoin(config.data_roots, ":")}});
+  std::cout << "skytraind " SKYTRAIN_VERSION " serving on " << config.listen << std::endl;
+}
+
 // `stop_signals` are blocked in every thread.
 absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   // The locks first: a second daemon must notice before it touches anything.
@@ -146,50 +161,46 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   EventHub hub;
   EventLog log(*database);
   LocalLauncher launcher(config.shepherd_binary);
-  // Recovery: connections wait in the socket's backlog until it is done.
-  ASSIGN_OR_RETURN(const auto jobs,
-                   JobManager::Start(ManagerOptions(config, cpus, gpus, inspector, models),
-                                     *database, hub, launcher, fs, Clock::Real()));
+  JobManager jobs(ManagerOptions(config, cpus, gpus, inspector, models), *database, hub, launcher,
+                  fs, Clock::Real());
 
   Peers peers;
   Calls calls(peers);
-  JobServiceImpl job_service(calls, *jobs, log, hub, config.max_spec_bytes);
+  JobServiceImpl job_service(calls, jobs, log, hub, config.max_spec_bytes);
   ModelServiceImpl model_service(calls, models);
   BlobServiceImpl blob_service(calls, blobs);
   DatasetServiceImpl dataset_service(calls, inspector);
-  NodeServiceImpl node_service(calls, *jobs, DescribeNode(config, cpus, gpus));
-  ASSIGN_OR_RETURN(const auto server,
-                   RpcServer::Start(calls, {&job_service, &model_service, &blob_service,
-                                            &dataset_service, &node_service}));
+  NodeServiceImpl node_service(calls, jobs, DescribeNode(config, cpus, gpus));
+  ASSIGN_OR_RETURN(
+      const auto server,
+      RpcServer::Start(calls, {{v1::JobService::service_full_name(), &job_service},
+                               {v1::ModelService::service_full_name(), &model_service},
+                               {v1::BlobService::service_full_name(), &blob_service},
+                               {v1::DatasetService::service_full_name(), &dataset_service},
+                               {v1::NodeService::service_full_name(), &node_service}}));
   listener->Start([&](int fd, uid_t uid) { AdoptConnection(server->server(), peers, fd, uid); },
                   [](uid_t uid) {
                     LogWarning("connection_refused", {{"uid", absl::StrCat(uid)}});
                   });
 
-  LogInfo("serving",
-          {{"version", SKYTRAIN_VERSION},
-           {"build", SKYTRAIN_BUILD},
-           {"address", config.listen},
-           {"state_dir", config.state_dir},
-           {"work_dir", config.work_dir},
-           {"cpus", absl::StrCat(cpus.size())},
-           {"gpus", absl::StrCat(gpus.size())},
-           {"data_roots",
-            config.data_roots.empty() ? "anywhere" : absl::StrJoin(config.data_roots, ":")}});
-  std::cout << "skytraind " SKYTRAIN_VERSION " serving on " << config.listen << std::endl;
-
-  int signal = 0;
-  while (sigwait(&stop_signals, &signal) != 0) {
+  // Recovery, with clients already served: they are told that the daemon starts, instead of
+  // wondering whether there is one.
+  const absl::Status recovered = jobs.Start();
+  if (recovered.ok()) {
+    server->SetServing();
+    AnnounceServing(config, cpus, gpus);
+    int signal = 0;
+    while (sigwait(&stop_signals, &signal) != 0) {
+    }
+    LogInfo("draining", {{"signal", strsignal(signal)}});
   }
-  LogInfo("draining", {{"signal", strsignal(signal)}});
   listener->Stop();
   inspector.Shutdown();
   server->Stop(kDrainGrace);
-  jobs->Shutdown();
-  LogInfo("stopped");
-  return absl::OkStatus();
+  jobs.Shutdown();
+  if (recovered.ok()) LogInfo("stopped");
+  return recovered;
 }
-
 int Main(int argc, char** argv) {
   // Before any thread exists, so that all inherit it and only sigwait sees them.
   sigset_t stop_signals;

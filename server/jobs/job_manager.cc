@@ -86,18 +86,18 @@ struct JobManager::Impl {
   JobDispatcher dispatcher;
 };
 
-JobManager::JobManager(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+JobManager::JobManager(Options options, Database& database, EventHub& hub, Launcher& launcher,
+                       FileSystem& fs, Clock& clock)
+    : impl_(std::make_unique<Impl>(std::move(options), database, hub, launcher, fs, clock)) {}
 
 JobManager::~JobManager() { Shutdown(); }
 
-absl::StatusOr<std::unique_ptr<JobManager>> JobManager::Start(Options options, Database& database,
-                                                              EventHub& hub, Launcher& launcher,
-                                                              FileSystem& fs, Clock& clock) {
-  if (!fs.Exists(options.attempts_dir)) RETURN_IF_ERROR(fs.CreateDir(options.attempts_dir));
-  auto impl = std::make_unique<Impl>(std::move(options), database, hub, launcher, fs, clock);
-  RETURN_IF_ERROR(impl->Recover());
-  impl->dispatcher.Start();
-  return std::unique_ptr<JobManager>(new JobManager(std::move(impl)));
+absl::Status JobManager::Start() {
+  const std::string& attempts_dir = impl_->options.attempts_dir;
+  if (!impl_->fs.Exists(attempts_dir)) RETURN_IF_ERROR(impl_->fs.CreateDir(attempts_dir));
+  RETURN_IF_ERROR(impl_->Recover());
+  impl_->dispatcher.Start();
+  return absl::OkStatus();
 }
 
 void JobManager::Shutdown() {

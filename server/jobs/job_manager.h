@@ -71,13 +71,15 @@ class JobManager {
     std::function<void(absl::string_view line)> log;
   };
 
-  // Reads the stored jobs, takes living attempts up again, settles dead ones and starts scheduling.
-  // One job that cannot be read is logged and left alone. Everything given must outlive the
-  // manager.
-  static absl::StatusOr<std::unique_ptr<JobManager>> Start(Options options, Database& database,
-                                                           EventHub& hub, Launcher& launcher,
-                                                           FileSystem& fs, Clock& clock);
+  // Everything given must outlive the manager.
+  JobManager(Options options, Database& database, EventHub& hub, Launcher& launcher, FileSystem& fs,
+             Clock& clock);
   ~JobManager();  // As Shutdown.
+
+  // Recovery: reads the stored jobs, takes living attempts up again, settles dead ones and starts
+  // scheduling. One job that cannot be read is logged and left alone. Call once; the methods below
+  // may be called when it has returned OK.
+  absl::Status Start();
 
   absl::StatusOr<v1::CreateJobResponse> Create(const Caller& caller,
                                                const v1::CreateJobRequest& request);
@@ -97,7 +99,6 @@ class JobManager {
 
  private:
   struct Impl;
-  explicit JobManager(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

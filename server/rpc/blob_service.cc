@@ -64,7 +64,7 @@ grpc::ServerUnaryReactor* BlobServiceImpl::StatBlob(grpc::CallbackServerContext*
 
 grpc::ServerWriteReactor<v1::ReadBlobResponse>* BlobServiceImpl::ReadBlob(
     grpc::CallbackServerContext* context, const v1::ReadBlobRequest* request) {
-  if (const absl::StatusOr<Caller> caller = calls_.CallerOf(*context); !caller.ok()) {
+  if (const absl::StatusOr<Caller> caller = calls_.Admit(*context); !caller.ok()) {
     return FinishedStream<v1::ReadBlobResponse>::Make(caller.status());
   }
   // On the slow executor: the first read of a model hashes all of it.

@@ -14,14 +14,25 @@ constexpr int kQuickThreads = 4;
 constexpr int kSlowThreads = 16;
 constexpr size_t kMaxWaiting = 1000;
 
+absl::Status Unavailable(absl::string_view reason, absl::string_view message,
+                         absl::Duration retry_delay) {
+  return WithRetryDelay(ErrorWithReason(absl::StatusCode::kUnavailable, reason, message),
+                        retry_delay);
+}
+
+absl::Status StartingError() {
+  return Unavailable("STARTING", "the daemon is starting: it takes up the jobs it has. Try again",
+                     absl::Milliseconds(500));
+}
+
 absl::Status DrainingError() {
-  return ErrorWithReason(absl::StatusCode::kUnavailable, "DRAINING",
-                         "the daemon is stopping; running jobs go on. Try again when it is back");
+  return Unavailable("DRAINING",
+                     "the daemon is stopping; running jobs go on. Try again when it is back",
+                     absl::Seconds(2));
 }
 
 absl::Status OverloadedError() {
-  return ErrorWithReason(absl::StatusCode::kUnavailable, "OVERLOADED",
-                         "too many requests wait already. Try again");
+  return Unavailable("OVERLOADED", "too many requests wait already. Try again", absl::Seconds(1));
 }
 
 grpc::ServerUnaryReactor* FinishedWith(grpc::CallbackServerContext* context,
@@ -42,18 +53,29 @@ absl::StatusOr<Caller> Calls::CallerOf(const grpc::CallbackServerContext& contex
   return Caller{*std::move(owner), false};
 }
 
+absl::StatusOr<Caller> Calls::Admit(const grpc::CallbackServerContext& context) const {
+  absl::StatusOr<Caller> caller = CallerOf(context);
+  // Who is not known learns nothing, not even the phase.
+  if (caller.ok() && phase() == ServingPhase::kStarting) return StartingError();
+  return caller;
+}
+
 grpc::ServerUnaryReactor* Calls::Run(grpc::CallbackServerContext* context, Body body) {
-  return RunOn(quick_, context, std::move(body));
+  return RunOn(quick_, context, Admit(*context), std::move(body));
 }
 
 grpc::ServerUnaryReactor* Calls::RunSlow(grpc::CallbackServerContext* context, Body body) {
-  if (draining_) return FinishedWith(context, DrainingError());
-  return RunOn(slow_, context, std::move(body));
+  absl::StatusOr<Caller> caller = Admit(*context);
+  if (caller.ok() && phase() == ServingPhase::kDraining) caller = DrainingError();
+  return RunOn(slow_, context, std::move(caller), std::move(body));
+}
+
+grpc::ServerUnaryReactor* Calls::RunAlways(grpc::CallbackServerContext* context, Body body) {
+  return RunOn(quick_, context, CallerOf(*context), std::move(body));
 }
 
 grpc::ServerUnaryReactor* Calls::RunOn(Executor& executor, grpc::CallbackServerContext* context,
-                                       Body body) {
-  absl::StatusOr<Caller> caller = CallerOf(*context);
+                                       absl::StatusOr<Caller> caller, Body body) {
   if (!caller.ok()) return FinishedWith(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const bool accepted =
@@ -64,8 +86,13 @@ grpc::ServerUnaryReactor* Calls::RunOn(Executor& executor, grpc::CallbackServerC
   return reactor;
 }
 
+void Calls::Serve() {
+  ServingPhase starting = ServingPhase::kStarting;
+  phase_.compare_exchange_strong(starting, ServingPhase::kServing);
+}
+
 void Calls::Drain() {
-  draining_ = true;
+  phase_ = ServingPhase::kDraining;
   live_.EndAll(DrainingError());
 }
 

@@ -13,11 +13,18 @@
 
 namespace skytrain {
 
-// What every handler is made of: who calls, where the work runs, whether the daemon still takes
-// work. Thread-safe.
+// The daemon's life: kStarting → kServing → kDraining, or straight from kStarting to kDraining.
+enum class ServingPhase {
+  kStarting,  // Recovery is under way: what there is to say about jobs may not be true yet.
+  kServing,
+  kDraining,  // Stops: short calls still get their answer, new work and streams do not begin.
+};
+
+// What every handler is made of: who calls, where the work runs, whether the daemon takes work
+// already and still. Thread-safe.
 class Calls {
  public:
-  explicit Calls(const Peers& peers);
+  explicit Calls(const Peers& peers);  // In phase kStarting.
 
   using Body = std::function<absl::Status(const Caller& caller)>;
   // Runs `body` on the executor and finishes the call with its status. The request and response of
@@ -26,9 +33,18 @@ class Calls {
   // The same for bodies that may take seconds: they must not hold up the quick ones. Refused with
   // UNAVAILABLE (DRAINING) once the daemon drains.
   grpc::ServerUnaryReactor* RunSlow(grpc::CallbackServerContext* context, Body body);
+  // As Run, but in every phase: for bodies that touch nothing that recovery makes.
+  grpc::ServerUnaryReactor* RunAlways(grpc::CallbackServerContext* context, Body body);
 
+  // Who calls.
   absl::StatusOr<Caller> CallerOf(const grpc::CallbackServerContext& context) const;
+  // The same for a long call that is about to begin: UNAVAILABLE (STARTING) while the daemon
+  // starts. (While it drains, LiveCalls ends it.)
+  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context) const;
 
+  ServingPhase phase() const { return phase_.load(); }
+  // Recovery is done.
+  void Serve();
   // From now on RunSlow is refused, and long calls end.
   void Drain();
 
@@ -38,10 +54,10 @@ class Calls {
 
  private:
   grpc::ServerUnaryReactor* RunOn(Executor& executor, grpc::CallbackServerContext* context,
-                                  Body body);
+                                  absl::StatusOr<Caller> caller, Body body);
 
   const Peers& peers_;
-  std::atomic<bool> draining_{false};
+  std::atomic<ServingPhase> phase_{ServingPhase::kStarting};
   LiveCalls live_;
   Executor quick_;
   Executor slow_;

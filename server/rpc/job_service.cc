@@ -70,7 +70,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::DeleteJob(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* JobServiceImpl::WaitJob(grpc::CallbackServerContext* context,
                                                   const v1::WaitJobRequest* request,
                                                   v1::Job* response) {
-  const absl::StatusOr<Caller> caller = calls_.CallerOf(*context);
+  const absl::StatusOr<Caller> caller = calls_.Admit(*context);
   if (!caller.ok()) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(ToGrpcStatus(caller.status()));
@@ -82,7 +82,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::WaitJob(grpc::CallbackServerContext* c
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* JobServiceImpl::WatchEvents(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  const absl::StatusOr<Caller> caller = calls_.CallerOf(*context);
+  const absl::StatusOr<Caller> caller = calls_.Admit(*context);
   if (!caller.ok()) return FinishedStream<grpc::ByteBuffer>::Make(caller.status());
   v1::WatchEventsRequest parsed;
   grpc::ByteBuffer bytes = *request;  // Deserialize empties it; the copy shares its memory.

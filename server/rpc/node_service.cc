@@ -1,13 +1,33 @@
 #include "server/rpc/node_service.h"
 
+#include "common/clock.h"
+#include "common/timestamp.h"
+
 namespace skytrain {
+namespace {
+
+v1::ServerInfo::Phase ToProto(ServingPhase phase) {
+  switch (phase) {
+    case ServingPhase::kStarting:
+      return v1::ServerInfo::PHASE_STARTING;
+    case ServingPhase::kServing:
+      return v1::ServerInfo::PHASE_SERVING;
+    case ServingPhase::kDraining:
+      return v1::ServerInfo::PHASE_DRAINING;
+  }
+  return v1::ServerInfo::PHASE_UNSPECIFIED;
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* NodeServiceImpl::GetServerInfo(grpc::CallbackServerContext* context,
                                                          const v1::GetServerInfoRequest*,
                                                          v1::ServerInfo* response) {
-  return calls_.Run(context, [=, this](const Caller& caller) {
+  return calls_.RunAlways(context, [=, this](const Caller& caller) {
     *response = node_.info;
     response->set_caller(caller.owner);
+    response->set_phase(ToProto(calls_.phase()));
+    *response->mutable_time() = ToTimestamp(Clock::Real().Now());
     return absl::OkStatus();
   });
 }

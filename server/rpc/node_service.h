@@ -14,7 +14,7 @@ class NodeServiceImpl final : public v1::NodeService::CallbackService {
  public:
   // What does not change while the daemon runs.
   struct Node {
-    v1::ServerInfo info;              // Without `caller`.
+    v1::ServerInfo info;              // Without `caller`, `phase` and `time`.
     std::vector<v1::Device> devices;  // Without `job`.
   };
   NodeServiceImpl(Calls& calls, JobManager& jobs, Node node)

@@ -12,8 +12,8 @@
 
 namespace skytrain {
 
-absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
-    Calls& calls, const std::vector<grpc::Service*>& services) {
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(Calls& calls,
+                                                            const std::vector<Service>& services) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -23,18 +23,34 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   // pings closer than 5 minutes apart with GOAWAY.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  for (grpc::Service* service : services) builder.RegisterService(service);
+  std::vector<std::string> names;
+  for (const Service& service : services) {
+    builder.RegisterService(service.implementation);
+    names.push_back(service.name);
+  }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) return absl::InternalError("the gRPC server does not start");
-  server->GetHealthCheckService()->SetServingStatus(true);
-  return std::unique_ptr<RpcServer>(new RpcServer(calls, std::move(server)));
+  std::unique_ptr<RpcServer> started(new RpcServer(calls, std::move(names), std::move(server)));
+  started->SetHealth(false);
+  return started;
 }
 
 RpcServer::~RpcServer() { Stop(absl::ZeroDuration()); }
 
+void RpcServer::SetHealth(bool serving) {
+  grpc::HealthCheckServiceInterface& health = *server_->GetHealthCheckService();
+  for (const std::string& name : names_) health.SetServingStatus(name, serving);
+  health.SetServingStatus("", serving);
+}
+
+void RpcServer::SetServing() {
+  calls_.Serve();
+  SetHealth(true);
+}
+
 void RpcServer::Stop(absl::Duration grace) {
   if (std::exchange(stopped_, true)) return;
-  server_->GetHealthCheckService()->SetServingStatus(false);
+  SetHealth(false);
   // Shutdown never returns while a reactor is unfinished, so the long ones are ended first.
   calls_.Drain();
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));

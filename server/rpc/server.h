@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,25 +13,36 @@
 namespace skytrain {
 
 // The gRPC server without listeners of its own: connections are handed to it. With the standard
-// health and reflection services. Thread-safe.
+// health and reflection services; health is answered for the server as a whole ("") and for each
+// service: NOT_SERVING before SetServing and from Stop on. Thread-safe.
 class RpcServer {
  public:
-  // Serves `services`; they and `calls` must outlive it.
-  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
-      Calls& calls, const std::vector<grpc::Service*>& services);
+  struct Service {
+    std::string name;  // "skytrain.v1.JobService".
+    grpc::Service* implementation;
+  };
+  // Answers calls from now on; what `calls` does not run in its phase kStarting is refused. The
+  // services and `calls` must outlive it.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(Calls& calls,
+                                                          const std::vector<Service>& services);
   ~RpcServer();  // As Stop with no grace.
 
   grpc::Server& server() { return *server_; }
+
+  // Recovery is done: health says SERVING, `calls` runs everything.
+  void SetServing();
 
   // In this order: health says NOT_SERVING, new work is refused, streams end with UNAVAILABLE,
   // calls under way get `grace`, then are cut off. Returns when no handler runs any more.
   void Stop(absl::Duration grace);
 
  private:
-  RpcServer(Calls& calls, std::unique_ptr<grpc::Server> server)
-      : calls_(calls), server_(std::move(server)) {}
+  RpcServer(Calls& calls, std::vector<std::string> names, std::unique_ptr<grpc::Server> server)
+      : calls_(calls), names_(std::move(names)), server_(std::move(server)) {}
+  void SetHealth(bool serving);
 
   Calls& calls_;
+  const std::vector<std::string> names_;  // Of the services.
   std::unique_ptr<grpc::Server> server_;
   bool stopped_ = false;
 };

@@ -70,10 +70,10 @@ void JobWorld::Start() {
   auto database = Database::Open(options);
   ASSERT_TRUE(database.ok()) << database.status();
   database_ = *std::move(database);
-  auto jobs =
-      JobManager::Start(options_, *database_, hub_, *launcher_, FileSystem::Posix(), Clock::Real());
-  ASSERT_TRUE(jobs.ok()) << jobs.status();
-  jobs_ = *std::move(jobs);
+  jobs_ = std::make_unique<JobManager>(options_, *database_, hub_, *launcher_, FileSystem::Posix(),
+                                       Clock::Real());
+  const absl::Status recovered = jobs_->Start();
+  ASSERT_TRUE(recovered.ok()) << recovered;
 }
 
 void JobWorld::Restart() {
