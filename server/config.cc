@@ -68,6 +68,12 @@ std::string SetDataRoots(Config& config, const Values& values) {
   return "";
 }
 
+std::string SetJobsVisibleTo(Config& config, const Values& values) {
+  if (values.back() != "owner" && values.back() != "all") return "must be owner or all";
+  config.jobs_visible_to_all = values.back() == "all";
+  return "";
+}
+
 std::string SetLogJson(Config& config, const Values& values) {
   if (values.back() != "true" && values.back() != "false") return "must be true or false";
   config.log_json = values.back() == "true";
@@ -88,6 +94,8 @@ const std::vector<Key>& Keys() {
       {"mode", "--mode", "Who may use the daemon: personal", false, Text(&Config::mode)},
       {"cpus", "--cpus", "CPU slots (default: all)", false, Number(&Config::cpus, 0, 4096)},
       {"gpus", "--gpus", "GPUs (default: all)", false, Number(&Config::gpus, 0, 64)},
+      {"jobs_visible_to", "--jobs-visible-to", "Who may see a job: owner or all", false,
+       SetJobsVisibleTo},
       {"limits.queued_jobs", "--max-queued-jobs", "Jobs that may wait", false,
        Number(&Config::max_queued_jobs, 1, 1'000'000)},
       {"limits.spec_bytes", "--max-spec-bytes", "Size of one job's request", false,

@@ -21,6 +21,7 @@ struct Config {
   std::string mode = "personal";        // mode.
   int cpus = -1;                        // cpus: CPU slots. -1: as many as there are.
   int gpus = -1;                        // gpus. -1: as many as there are.
+  bool jobs_visible_to_all = false;     // jobs_visible_to: owner or all.
   int64_t max_queued_jobs = 1000;       // limits.queued_jobs
   int64_t max_spec_bytes = 1 << 20;     // limits.spec_bytes: of one CreateJob request.
   int64_t log_quota_bytes = 64 << 20;   // limits.log_bytes: per attempt, rank and stream.

@@ -99,6 +99,7 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   options.data_roots = config.data_roots;
   options.gpu_devices = NamesOf(gpus);
   options.cpu_slots = static_cast<int>(cpus.size());
+  options.jobs_visible_to_all = config.jobs_visible_to_all;
   options.max_queued_jobs = config.max_queued_jobs;
   options.log_quota_bytes = config.log_quota_bytes;
   options.manifest = [&inspector](const v1::Data& data, const std::string& target) {

@@ -35,7 +35,8 @@ struct ModelLocation {
 
 // What handlers may ask of jobs. Accepts, schedules, folds, ends. Thread-safe; every call may block
 // on the disk, so handlers run it on an executor. Errors are those of job_service.proto. A job of
-// somebody else is JOB_NOT_FOUND unless the caller is an admin.
+// somebody else is JOB_NOT_FOUND, or NOT_OWNER for changes where everybody may see it, unless the
+// caller is an admin.
 class JobManager {
  public:
   struct Options {
@@ -46,6 +47,7 @@ class JobManager {
     std::vector<std::string> data_roots;          // Resolved.
     std::vector<std::string> gpu_devices;         // "gpu:0", …
     int cpu_slots = 1;                            // Devices "cpu:0" … of one core each.
+    bool jobs_visible_to_all = false;             // Everybody may read, not change, all jobs.
     int max_queued_jobs = 1000;                   // Of all owners; more is QUEUE_FULL.
     int64_t log_quota_bytes = int64_t{64} << 20;  // Per attempt, rank and stream.
 
@@ -88,6 +90,8 @@ class JobManager {
   absl::StatusOr<v1::ListJobsResponse> List(const Caller& caller,
                                             const v1::ListJobsRequest& request);
   absl::StatusOr<v1::Job> Cancel(const Caller& caller, const std::string& job_id);
+  absl::StatusOr<v1::Job> Suspend(const Caller& caller, const std::string& job_id);
+  absl::StatusOr<v1::Job> Resume(const Caller& caller, const std::string& job_id);
   absl::Status Delete(const Caller& caller, const std::string& job_id);
 
   // Every device of the node with the job name that holds it, "" when it is free.

@@ -58,6 +58,26 @@ grpc::ServerUnaryReactor* JobServiceImpl::CancelJob(grpc::CallbackServerContext*
   });
 }
 
+grpc::ServerUnaryReactor* JobServiceImpl::SuspendJob(grpc::CallbackServerContext* context,
+                                                     const v1::SuspendJobRequest* request,
+                                                     v1::Job* response) {
+  return calls_.Run(context, [=, this](const Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::string id, ParseJobName(request->name()));
+    ASSIGN_OR_RETURN(*response, jobs_.Suspend(caller, id));
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::ResumeJob(grpc::CallbackServerContext* context,
+                                                    const v1::ResumeJobRequest* request,
+                                                    v1::Job* response) {
+  return calls_.Run(context, [=, this](const Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::string id, ParseJobName(request->name()));
+    ASSIGN_OR_RETURN(*response, jobs_.Resume(caller, id));
+    return absl::OkStatus();
+  });
+}
+
 grpc::ServerUnaryReactor* JobServiceImpl::DeleteJob(grpc::CallbackServerContext* context,
                                                     const v1::DeleteJobRequest* request,
                                                     google::protobuf::Empty*) {

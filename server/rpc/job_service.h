@@ -9,11 +9,14 @@
 namespace skytrain {
 
 // Every method typed but WatchEvents, which sends stored bytes as they are.
-using JobServiceMethods =
-    v1::JobService::WithCallbackMethod_CreateJob<v1::JobService::WithCallbackMethod_GetJob<
-        v1::JobService::WithCallbackMethod_ListJobs<v1::JobService::WithCallbackMethod_CancelJob<
-            v1::JobService::WithCallbackMethod_DeleteJob<v1::JobService::WithCallbackMethod_WaitJob<
-                v1::JobService::WithRawCallbackMethod_WatchEvents<v1::JobService::Service>>>>>>>;
+using JobServiceMethods = v1::JobService::WithCallbackMethod_CreateJob<
+    v1::JobService::WithCallbackMethod_GetJob<v1::JobService::WithCallbackMethod_ListJobs<
+        v1::JobService::WithCallbackMethod_CancelJob<v1::JobService::WithCallbackMethod_SuspendJob<
+            v1::JobService::WithCallbackMethod_ResumeJob<
+                v1::JobService::WithCallbackMethod_DeleteJob<
+                    v1::JobService::WithCallbackMethod_WaitJob<
+                        v1::JobService::WithRawCallbackMethod_WatchEvents<
+                            v1::JobService::Service>>>>>>>>>;
 
 class JobServiceImpl final : public JobServiceMethods {
  public:
@@ -32,6 +35,12 @@ class JobServiceImpl final : public JobServiceMethods {
                                      v1::ListJobsResponse* response) override;
   grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context,
                                       const v1::CancelJobRequest* request,
+                                      v1::Job* response) override;
+  grpc::ServerUnaryReactor* SuspendJob(grpc::CallbackServerContext* context,
+                                       const v1::SuspendJobRequest* request,
+                                       v1::Job* response) override;
+  grpc::ServerUnaryReactor* ResumeJob(grpc::CallbackServerContext* context,
+                                      const v1::ResumeJobRequest* request,
                                       v1::Job* response) override;
   grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context,
                                       const v1::DeleteJobRequest* request,

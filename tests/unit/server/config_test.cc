@@ -56,6 +56,7 @@ cpus: 3
 gpus: 0
 limits: {queued_jobs: 7, spec_bytes: 2048, log_bytes: 4096}
 log_json: true
+jobs_visible_to: all
 worker: /b/w
 shepherd: /b/s
 probe: /b/p
@@ -72,6 +73,7 @@ probe: /b/p
   EXPECT_EQ(config.max_spec_bytes, 2048);
   EXPECT_EQ(config.log_quota_bytes, 4096);
   EXPECT_TRUE(config.log_json);
+  EXPECT_TRUE(config.jobs_visible_to_all);
   EXPECT_EQ(config.probe_binary, "/b/p");
 }
 
@@ -90,6 +92,7 @@ TEST(ConfigTest, MistakesOfAFileAreNamedWithTheirPlace) {
       {"state_dir: [/a, /b]\n", "s.yaml:1:12: state_dir: must be one value"},
       {"listen: [unix:/a, unix:/b]\n", "takes one address"},
       {"log_json: yes\n", "must be true or false"},
+      {"jobs_visible_to: group\n", "must be owner or all"},
       {"cpus: 1\ncpus: 2\n", "s.yaml:2:1"},
   };
   for (const auto& test : kCases) {

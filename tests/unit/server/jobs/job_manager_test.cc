@@ -185,6 +185,21 @@ TEST(Jobs, OfSomebodyElseAreNotThereExceptForAnAdmin) {
   EXPECT_EQ(world.jobs().List(kAdmin, {})->jobs_size(), 1);
 }
 
+TEST(Jobs, ThatEverybodyMaySeeAreChangedByTheirOwnerOnly) {
+  JobWorld world;
+  world.options().jobs_visible_to_all = true;
+  world.Start();
+  world.Create("mine");
+  EXPECT_TRUE(world.jobs().Get(kBen, "mine").ok());
+  EXPECT_EQ(world.jobs().List(kBen, {})->jobs_size(), 1);
+  EXPECT_EQ(ReasonOf(world.jobs().Cancel(kBen, "mine").status()), "NOT_OWNER");
+  EXPECT_EQ(ReasonOf(world.jobs().Suspend(kBen, "mine").status()), "NOT_OWNER");
+  EXPECT_EQ(ReasonOf(world.jobs().Resume(kBen, "mine").status()), "NOT_OWNER");
+  EXPECT_EQ(ReasonOf(world.jobs().Delete(kBen, "mine")), "NOT_OWNER");
+  EXPECT_EQ(ReasonOf(world.jobs().Get(kBen, "nobodys").status()), "JOB_NOT_FOUND");
+  EXPECT_TRUE(world.jobs().Cancel(kAdmin, "mine").ok());
+}
+
 TEST(ListJobs, GivesPagesNewestFirstAndRefusesForeignTokens) {
   JobWorld world;
   world.Start();

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/jobs/job_dispatcher.h"
+#include "server/jobs/job_manager.h"
+#include "server/store/job_rows.h"
+#include "skytrain/v1/job.pb.h"
+
+namespace skytrain {
+
+absl::Status JobNotFound(absl::string_view job_id);
+
+// Finds stored jobs, as far as the caller may know of them. Thread-safe.
+class JobLookup {
+ public:
+  enum class Access { kRead, kChange };
+
+  JobLookup(const JobManager::Options& options, Database& database, JobDispatcher& dispatcher)
+      : options_(options), database_(database), dispatcher_(dispatcher) {}
+
+  // JOB_NOT_FOUND also for the job of somebody else; NOT_OWNER where it may be seen, but not
+  // changed.
+  absl::StatusOr<JobRow> Find(const Caller& caller, const std::string& job_id, Access access);
+  // The job as it is now, with its attempts and its place in the queue.
+  absl::StatusOr<v1::Job> Load(const JobRow& row);
+
+ private:
+  const JobManager::Options& options_;
+  Database& database_;
+  JobDispatcher& dispatcher_;
+};
+
+}  // namespace skytrain
