@@ -1,20 +1,39 @@
 #include "server/jobs/job_lookup.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_codec.h"
+#include "server/jobs/job_filter.h"
 
 namespace skytrain {
 namespace {
+
+constexpr int kDefaultPage = 50;
+constexpr int kMaxPage = 1000;
+constexpr size_t kUidSize = 26;
+// Rows that one call with a filter looks at: a few dozen milliseconds.
+constexpr int kMaxScan = 5000;
+constexpr int kScanAtOnce = 500;
 
 absl::Status NotOwner(absl::string_view job_id, absl::string_view owner) {
   return ErrorWithReason(absl::StatusCode::kPermissionDenied, "NOT_OWNER",
                          absl::StrCat("job '", job_id, "' belongs to ", owner,
                                       ": only they or an admin may change it"));
+}
+
+uint64_t StatesOf(const v1::ListJobsRequest& request) {
+  if (request.states().empty()) return ~uint64_t{0};
+  uint64_t states = 0;
+  for (const int state : request.states()) {
+    if (state > 0 && state < 64) states |= uint64_t{1} << state;
+  }
+  return states;
 }
 
 }  // namespace
@@ -36,6 +55,50 @@ absl::StatusOr<JobRow> JobLookup::Find(const Caller& caller, const std::string& 
   if (!options_.jobs_visible_to_all) return JobNotFound(job_id);
   if (access == Access::kChange) return NotOwner(job_id, row->owner);
   return *std::move(row);
+}
+
+absl::StatusOr<v1::ListJobsResponse> JobLookup::List(const Caller& caller,
+                                                     const v1::ListJobsRequest& request) {
+  ASSIGN_OR_RETURN(const JobFilter filter, JobFilter::Parse(request.filter()));
+  if (!request.page_token().empty() && request.page_token().size() != kUidSize) {
+    return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN",
+                           "page_token is not one of an earlier answer");
+  }
+  const int size = request.page_size() > 0 ? std::min(request.page_size(), kMaxPage) : kDefaultPage;
+  const bool sees_all = caller.admin || options_.jobs_visible_to_all;
+  v1::ListJobsResponse response;
+  JobPage page;
+  page.owner = sees_all ? filter.Owner() : caller.owner;
+  page.before_uid = request.page_token();
+  page.states = StatesOf(request) & filter.States();
+  page.limit = request.filter().empty() ? size + 1 : std::max(size + 1, kScanAtOnce);
+  for (int scanned = 0; scanned < kMaxScan; scanned += page.limit) {
+    std::vector<JobRow> rows;
+    RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(rows, ListJobs(connection, page));
+      return absl::OkStatus();
+    }));
+    for (const JobRow& row : rows) {
+      auto job = FromRow(row);
+      if (!job.ok()) {  // One that cannot be read must not hide the others.
+        if (options_.log) options_.log(job.status().message());
+      } else if (filter.Matches(*job)) {
+        // One more than asked for tells that there is another page.
+        if (response.jobs_size() == size) return response;
+        if (job->state() == v1::QUEUED) {
+          job->set_queue_position(dispatcher_.QueuePosition(row.uid));
+        }
+        *response.add_jobs() = *std::move(job);
+      }
+      response.set_next_page_token(row.uid);
+    }
+    if (static_cast<int>(rows.size()) < page.limit) {
+      response.clear_next_page_token();
+      break;
+    }
+    page.before_uid = rows.back().uid;
+  }
+  return response;
 }
 
 absl::StatusOr<v1::Job> JobLookup::Load(const JobRow& row) {

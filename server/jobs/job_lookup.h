@@ -9,6 +9,7 @@
 #include "server/jobs/job_manager.h"
 #include "server/store/job_rows.h"
 #include "skytrain/v1/job.pb.h"
+#include "skytrain/v1/job_service.pb.h"
 
 namespace skytrain {
 
@@ -25,6 +26,10 @@ class JobLookup {
   // JOB_NOT_FOUND also for the job of somebody else; NOT_OWNER where it may be seen, but not
   // changed.
   absl::StatusOr<JobRow> Find(const Caller& caller, const std::string& job_id, Access access);
+  // A page of the jobs that the caller may see. It may have fewer jobs than asked for, also none,
+  // and yet not be the last: a filter that few jobs match looks at so many for each page, no more.
+  absl::StatusOr<v1::ListJobsResponse> List(const Caller& caller,
+                                            const v1::ListJobsRequest& request);
   // The job as it is now, with its attempts and its place in the queue.
   absl::StatusOr<v1::Job> Load(const JobRow& row);
 

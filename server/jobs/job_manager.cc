@@ -7,7 +7,6 @@
 #include "common/errors.h"
 #include "common/status_macros.h"
 #include "server/jobs/attempt_plan.h"
-#include "server/jobs/job_codec.h"
 #include "server/jobs/job_dispatcher.h"
 #include "server/jobs/job_lookup.h"
 #include "server/jobs/job_recovery.h"
@@ -17,10 +16,6 @@
 
 namespace skytrain {
 namespace {
-
-constexpr int kDefaultPage = 50;
-constexpr int kMaxPage = 1000;
-constexpr size_t kUidSize = 26;
 
 using Access = JobLookup::Access;
 
@@ -93,43 +88,7 @@ absl::StatusOr<v1::Job> JobManager::Get(const Caller& caller, const std::string&
 absl::StatusOr<v1::ListJobsResponse> JobManager::List(const Caller& caller,
                                                       const v1::ListJobsRequest& request) {
   if (impl_->stopped) return Draining();
-  JobFilter filter;
-  if (!caller.admin && !impl_->options.jobs_visible_to_all) filter.owner = caller.owner;
-  if (!request.page_token().empty() && request.page_token().size() != kUidSize) {
-    return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_PAGE_TOKEN",
-                           "page_token is not one of an earlier answer");
-  }
-  filter.before_uid = request.page_token();
-  const int size = request.page_size() > 0 ? std::min(request.page_size(), kMaxPage) : kDefaultPage;
-  filter.limit = size + 1;  // One more tells whether there is another page.
-  if (!request.states().empty()) {
-    filter.states = 0;
-    for (const int state : request.states()) {
-      if (state > 0 && state < 64) filter.states |= uint64_t{1} << state;
-    }
-  }
-  std::vector<JobRow> rows;
-  RETURN_IF_ERROR(impl_->environment.database.Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(rows, ListJobs(connection, filter));
-    return absl::OkStatus();
-  }));
-  v1::ListJobsResponse response;
-  if (static_cast<int>(rows.size()) > size) {
-    rows.pop_back();
-    response.set_next_page_token(rows.back().uid);
-  }
-  for (const JobRow& row : rows) {
-    auto job = FromRow(row);
-    if (!job.ok()) {  // One that cannot be read must not hide the others.
-      impl_->environment.Log(job.status().message());
-      continue;
-    }
-    if (job->state() == v1::QUEUED) {
-      job->set_queue_position(impl_->dispatcher.QueuePosition(row.uid));
-    }
-    *response.add_jobs() = *std::move(job);
-  }
-  return response;
+  return impl_->lookup.List(caller, request);
 }
 
 absl::StatusOr<v1::Job> JobManager::Impl::Wish(const Caller& caller, const std::string& job_id,

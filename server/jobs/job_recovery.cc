@@ -1,13 +1,12 @@
 #include "server/jobs/job_recovery.h"
 
-#include <optional>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_codec.h"
-#include "server/jobs/job_lookup.h"
 #include "server/jobs/job_state.h"
 #include "server/store/event_rows.h"
 #include "server/store/job_rows.h"
@@ -16,6 +15,28 @@ namespace skytrain {
 namespace {
 
 constexpr int64_t kBatchesPerDelete = 16;  // About 1 MiB.
+constexpr int kJobsAtOnce = 1000;
+
+struct Recovered {
+  std::string uid;
+  absl::StatusOr<JobRecord> record;
+};
+
+// The next portion of the jobs that are not over, oldest first. An error: the database cannot be
+// read.
+absl::StatusOr<std::vector<Recovered>> ReadJobs(Connection& connection, const std::string& after) {
+  ASSIGN_OR_RETURN(const std::vector<JobRow> rows,
+                   JobsInStates(connection, LiveStates(), after, kJobsAtOnce));
+  std::vector<Recovered> jobs;
+  for (const JobRow& row : rows) {
+    Recovered& job = jobs.emplace_back(Recovered{row.uid, LoadJob(connection, row)});
+    if (job.record.ok() && IsActive(job.record->job.state()) &&
+        job.record->job.attempts().empty()) {
+      job.record = absl::DataLossError("it runs, but has no attempt");
+    }
+  }
+  return jobs;
+}
 
 void FinishDeletes(const AttemptEnvironment& environment) {
   std::vector<std::string> uids;
@@ -30,30 +51,24 @@ void FinishDeletes(const AttemptEnvironment& environment) {
 }  // namespace
 
 absl::Status RecoverJobs(const AttemptEnvironment& environment, JobDispatcher& dispatcher) {
-  std::vector<std::string> uids;
-  RETURN_IF_ERROR(environment.database.Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(uids, UidsInStates(connection, LiveStates()));
-    return absl::OkStatus();
-  }));
-  for (const std::string& uid : uids) {
-    std::optional<JobRecord> record;
-    const absl::Status read =
-        environment.database.Read([&](Connection& connection) -> absl::Status {
-          ASSIGN_OR_RETURN(const auto row, FindJobByUid(connection, uid));
-          if (!row.has_value()) return JobNotFound(uid);
-          ASSIGN_OR_RETURN(record, LoadJob(connection, *row));
-          if (IsActive(record->job.state()) && record->job.attempts().empty()) {
-            return absl::DataLossError("it runs, but has no attempt");
-          }
-          return absl::OkStatus();
-        });
-    // One job that cannot be read must not keep the others from running.
-    if (read.ok()) {
-      dispatcher.Add(*std::move(record));
-    } else {
-      environment.Log(absl::StrCat("job ", uid, " is left alone: ", read.message()));
+  std::string after;
+  std::vector<Recovered> jobs;
+  do {
+    RETURN_IF_ERROR(environment.database.Read([&](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(jobs, ReadJobs(connection, after));
+      return absl::OkStatus();
+    }));
+    for (Recovered& job : jobs) {
+      after = job.uid;
+      // One job that cannot be read must not keep the others from running.
+      if (job.record.ok()) {
+        dispatcher.Add(*std::move(job.record));
+      } else {
+        environment.Log(
+            absl::StrCat("job ", job.uid, " is left alone: ", job.record.status().message()));
+      }
     }
-  }
+  } while (!jobs.empty());
   FinishDeletes(environment);
   return absl::OkStatus();
 }

@@ -1,22 +1,16 @@
 #include "server/store/job_rows.h"
 
+#include <bit>
+
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
 namespace skytrain {
 namespace {
 
-constexpr absl::string_view kSelectById =
+constexpr absl::string_view kSelect =
     "SELECT j.uid, j.id, j.owner, j.state, j.last_seq, j.snapshot, s.spec "
-    "FROM jobs j JOIN job_specs s ON s.uid = j.uid WHERE j.id = ?1";
-constexpr absl::string_view kSelectByUid =
-    "SELECT j.uid, j.id, j.owner, j.state, j.last_seq, j.snapshot, s.spec "
-    "FROM jobs j JOIN job_specs s ON s.uid = j.uid WHERE j.uid = ?1";
-constexpr absl::string_view kSelectPage =
-    "SELECT j.uid, j.id, j.owner, j.state, j.last_seq, j.snapshot, s.spec "
-    "FROM jobs j JOIN job_specs s ON s.uid = j.uid "
-    "WHERE (?1 = '' OR j.owner = ?1) AND (?2 = '' OR j.uid < ?2) AND ((?3 >> j.state) & 1) = 1 "
-    "ORDER BY j.uid DESC LIMIT ?4";
+    "FROM jobs j JOIN job_specs s ON s.uid = j.uid ";
 
 JobRow RowOf(const Statement& statement) {
   JobRow row;
@@ -30,12 +24,21 @@ JobRow RowOf(const Statement& statement) {
   return row;
 }
 
-absl::StatusOr<std::optional<JobRow>> FindJob(Connection& connection, absl::string_view sql,
+absl::StatusOr<std::optional<JobRow>> FindJob(Connection& connection, absl::string_view where,
                                               absl::string_view key) {
-  ASSIGN_OR_RETURN(Statement select, connection.Prepare(sql));
+  ASSIGN_OR_RETURN(Statement select, connection.Prepare(absl::StrCat(kSelect, where)));
   ASSIGN_OR_RETURN(const bool found, select.BindText(1, key).Step());
   if (!found) return std::optional<JobRow>();
   return std::optional<JobRow>(RowOf(select));
+}
+
+absl::StatusOr<std::vector<JobRow>> AllRows(Statement& select) {
+  std::vector<JobRow> rows;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return rows;
+    rows.push_back(RowOf(select));
+  }
 }
 
 }  // namespace
@@ -63,36 +66,38 @@ absl::Status UpdateJob(Connection& connection, const JobRow& row) {
 }
 
 absl::StatusOr<std::optional<JobRow>> FindJobById(Connection& connection, absl::string_view id) {
-  return FindJob(connection, kSelectById, id);
+  return FindJob(connection, "WHERE j.id = ?1", id);
 }
 
 absl::StatusOr<std::optional<JobRow>> FindJobByUid(Connection& connection, absl::string_view uid) {
-  return FindJob(connection, kSelectByUid, uid);
+  return FindJob(connection, "WHERE j.uid = ?1", uid);
 }
 
-absl::StatusOr<std::vector<JobRow>> ListJobs(Connection& connection, const JobFilter& filter) {
-  ASSIGN_OR_RETURN(Statement select, connection.Prepare(kSelectPage));
-  select.BindText(1, filter.owner).BindText(2, filter.before_uid);
-  select.Bind(3, static_cast<int64_t>(filter.states)).Bind(4, filter.limit);
-  std::vector<JobRow> rows;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return rows;
-    rows.push_back(RowOf(select));
-  }
+absl::StatusOr<std::vector<JobRow>> ListJobs(Connection& connection, const JobPage& page) {
+  // Conditions that are there, and no others, so that SQLite can use the index of each.
+  std::string sql = absl::StrCat(kSelect, "WHERE ((?1 >> j.state) & 1) = 1");
+  const bool one_state = std::has_single_bit(page.states);
+  if (one_state) absl::StrAppend(&sql, " AND j.state = ?2");
+  if (!page.owner.empty()) absl::StrAppend(&sql, " AND j.owner = ?3");
+  if (!page.before_uid.empty()) absl::StrAppend(&sql, " AND j.uid < ?4");
+  absl::StrAppend(&sql, " ORDER BY j.uid DESC LIMIT ?5");
+  ASSIGN_OR_RETURN(Statement select, connection.Prepare(sql));
+  select.Bind(1, static_cast<int64_t>(page.states));
+  if (one_state) select.Bind(2, std::countr_zero(page.states));
+  if (!page.owner.empty()) select.BindText(3, page.owner);
+  if (!page.before_uid.empty()) select.BindText(4, page.before_uid);
+  select.Bind(5, page.limit);
+  return AllRows(select);
 }
 
-absl::StatusOr<std::vector<std::string>> UidsInStates(Connection& connection, uint64_t states) {
+absl::StatusOr<std::vector<JobRow>> JobsInStates(Connection& connection, uint64_t states,
+                                                 absl::string_view after_uid, int limit) {
   ASSIGN_OR_RETURN(
       Statement select,
-      connection.Prepare("SELECT uid FROM jobs WHERE ((?1 >> state) & 1) = 1 ORDER BY uid"));
-  select.Bind(1, static_cast<int64_t>(states));
-  std::vector<std::string> uids;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return uids;
-    uids.emplace_back(select.Text(0));
-  }
+      connection.Prepare(absl::StrCat(
+          kSelect, "WHERE ((?1 >> j.state) & 1) = 1 AND j.uid > ?2 ORDER BY j.uid LIMIT ?3")));
+  select.Bind(1, static_cast<int64_t>(states)).BindText(2, after_uid).Bind(3, limit);
+  return AllRows(select);
 }
 
 absl::Status DeleteJob(Connection& connection, absl::string_view uid) {

@@ -43,16 +43,18 @@ absl::Status UpdateJob(Connection& connection, const JobRow& row);
 absl::StatusOr<std::optional<JobRow>> FindJobById(Connection& connection, absl::string_view id);
 absl::StatusOr<std::optional<JobRow>> FindJobByUid(Connection& connection, absl::string_view uid);
 
-struct JobFilter {
+struct JobPage {
   std::string owner;               // Empty: of all.
   std::string before_uid;          // Only older ones; empty: from the newest on.
   uint64_t states = ~uint64_t{0};  // Bit n: state n.
   int limit = 50;
 };
 // Newest first.
-absl::StatusOr<std::vector<JobRow>> ListJobs(Connection& connection, const JobFilter& filter);
-// Oldest first.
-absl::StatusOr<std::vector<std::string>> UidsInStates(Connection& connection, uint64_t states);
+absl::StatusOr<std::vector<JobRow>> ListJobs(Connection& connection, const JobPage& page);
+// The `limit` oldest jobs in `states` (bit n: state n) that are younger than `after_uid`, oldest
+// first.
+absl::StatusOr<std::vector<JobRow>> JobsInStates(Connection& connection, uint64_t states,
+                                                 absl::string_view after_uid, int limit);
 // The job with its spec and attempts; not its events (they go in portions: DeleteBatches).
 absl::Status DeleteJob(Connection& connection, absl::string_view uid);
 

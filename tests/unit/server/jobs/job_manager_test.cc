@@ -218,6 +218,33 @@ TEST(ListJobs, GivesPagesNewestFirstAndRefusesForeignTokens) {
   EXPECT_EQ(ReasonOf(world.jobs().List(JobWorld::kAna, request).status()), "BAD_PAGE_TOKEN");
 }
 
+TEST(ListJobs, FilterIsAppliedToAllJobsOverAllPages) {
+  JobWorld world;
+  world.Start();
+  for (const char* id : {"blue-1", "red-1", "blue-2", "red-2", "blue-3"}) {
+    v1::CreateJobRequest request = JobWorld::Request(id);
+    (*request.mutable_job()->mutable_experiment()->mutable_labels())["colour"] =
+        std::string(id).substr(0, std::string(id).size() - 2);
+    ASSERT_TRUE(world.jobs().Create(JobWorld::kAna, request).ok());
+  }
+  v1::ListJobsRequest request;
+  request.set_page_size(2);
+  request.set_filter("labels.colour = blue AND state != CANCELLED");
+  std::vector<std::string> names;
+  do {
+    const auto page = world.jobs().List(JobWorld::kAna, request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const v1::Job& job : page->jobs()) names.push_back(job.name());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, ElementsAre("jobs/blue-3", "jobs/blue-2", "jobs/blue-1"));
+  // Whose jobs one may see is not for the filter to say.
+  request.set_filter("owner = ana");
+  EXPECT_EQ(world.jobs().List(kBen, request)->jobs_size(), 0);
+  request.set_filter("colour = blue");
+  EXPECT_EQ(ReasonOf(world.jobs().List(JobWorld::kAna, request).status()), "BAD_FILTER");
+}
+
 TEST(DeleteJob, TakesEventsAndFoldersWithItOnceTheJobIsOver) {
   JobWorld world;
   world.launcher().Then(TrainOneStep(1));

@@ -99,28 +99,31 @@ TEST(Database, PagesGoFromTheNewestToTheOldest) {
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(Insert(*database, Row(absl::StrCat("u", i), absl::StrCat("job", i), i)).ok());
   }
-  const auto ids = [&](const JobFilter& filter) {
+  const auto ids = [&](const JobPage& page) {
     std::vector<std::string> found;
     EXPECT_TRUE(database
                     ->Read([&](Connection& connection) {
-                      const auto rows = ListJobs(connection, filter);
+                      const auto rows = ListJobs(connection, page);
                       for (const JobRow& row : *rows) found.push_back(row.id);
                       return absl::OkStatus();
                     })
                     .ok());
     return found;
   };
-  JobFilter filter;
-  filter.limit = 2;
-  EXPECT_THAT(ids(filter), ElementsAre("job4", "job3"));
-  filter.before_uid = "u3";
-  EXPECT_THAT(ids(filter), ElementsAre("job2", "job1"));
-  filter = {};
-  filter.states = (1 << 1) | (1 << 3);
-  EXPECT_THAT(ids(filter), ElementsAre("job3", "job1"));
-  filter = {};
-  filter.owner = "ben";
-  EXPECT_THAT(ids(filter), ElementsAre());
+  JobPage page;
+  page.limit = 2;
+  EXPECT_THAT(ids(page), ElementsAre("job4", "job3"));
+  page.before_uid = "u3";
+  EXPECT_THAT(ids(page), ElementsAre("job2", "job1"));
+  page = {};
+  page.states = (1 << 1) | (1 << 3);
+  EXPECT_THAT(ids(page), ElementsAre("job3", "job1"));
+  page.states = 1 << 3;
+  page.before_uid = "u3";
+  EXPECT_THAT(ids(page), ElementsAre());
+  page = {};
+  page.owner = "ben";
+  EXPECT_THAT(ids(page), ElementsAre());
 }
 
 TEST(Database, DeletedEventsGoInPortionsAndLeftOversAreFound) {
