@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "client/commands/commands.h"
 
 namespace skytrain::client {
@@ -39,7 +40,31 @@ struct Parsed {
   FetchOptions fetch;
   EvaluateOptions evaluate;
   std::string shell;
+  DialStdioOptions dial_stdio;
 };
+
+// How to get to the server, beyond where it is.
+void AddLinkOptions(CLI::App& command, Context& context) {
+  command.add_option("--ca", context.tls.ca, "Trust this CA; else SKYTRAIN_CA, else the system's")
+      ->type_name("FILE");
+  command.add_option("--cert", context.tls.certificate, "Client certificate; else SKYTRAIN_CERT")
+      ->type_name("FILE");
+  command.add_option("--key", context.tls.key, "Its private key; else SKYTRAIN_KEY")
+      ->type_name("FILE");
+  command
+      .add_option_function<std::string>(
+          "--give-up",
+          [&context](const std::string& text) {
+            absl::Duration duration;
+            if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration()) {
+              throw CLI::ValidationError("--give-up", "'" + text + "' is no time, as 90s or 30m");
+            }
+            context.give_up = duration;
+          },
+          "End when the server is silent for so long; else 10s at first, 10m once a job is "
+          "followed")
+      ->type_name("TIME");
+}
 
 // A command with the options that all have.
 CLI::App* Add(CLI::App& app, Context& context, Parsed& parsed, const std::string& name,
@@ -51,8 +76,12 @@ CLI::App* Add(CLI::App& app, Context& context, Parsed& parsed, const std::string
       ->check(CLI::IsMember(formats))
       ->type_name("FORMAT");
   command
-      ->add_option("--server", context.server, "unix:PATH; else SKYTRAIN_SERVER, else the default")
+      ->add_option(
+          "--server", context.server,
+          "unix:PATH, HOST:PORT (TLS) or ssh://[USER@]NODE; else SKYTRAIN_SERVER, else the "
+          "default socket")
       ->type_name("SERVER");
+  AddLinkOptions(*command, context);
   command->callback([&parsed, run = std::move(run)] { parsed.run = run; });
   return command;
 }
@@ -173,6 +202,20 @@ void AddModels(CLI::App& app, Context& context, Parsed& parsed) {
       ->type_name("NAME");
 }
 
+void AddLink(CLI::App& app, Context& context, Parsed& parsed) {
+  Add(app, context, parsed, "login",
+      "Keep a token for a server on TCP; asks for it, or reads stdin",
+      [&] { return Login(context); });
+  Add(app, context, parsed, "logout", "Forget the server's token", [&] { return Logout(context); });
+  // By hand only to look at what an ssh:// server does, so it has none of the common options.
+  CLI::App* c = app.add_subcommand(
+      "dial-stdio",
+      "Join stdin and stdout with the daemon's socket (ssh:// runs this on the node)");
+  c->add_option("--socket", parsed.dial_stdio.socket, "The daemon's; else the default")
+      ->type_name("PATH");
+  c->callback([&] { parsed.run = [&] { return DialStdio(context, parsed.dial_stdio); }; });
+}
+
 std::vector<CommandHelp> Describe(CLI::App& app) {
   std::vector<CommandHelp> commands;
   for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
@@ -224,6 +267,7 @@ int RunCommandLine(int argc, char** argv, Context& context) {
   AddMetrics(app, context, parsed);
   AddActing(app, context, parsed);
   AddModels(app, context, parsed);
+  AddLink(app, context, parsed);
   AddRest(app, context, parsed);
   // The one place where CLI11's exceptions are caught.
   try {

@@ -5,11 +5,12 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/api/retry.h"
 #include "common/errors.h"
-#include "common/grpc/channel.h"
 #include "common/grpc/status.h"
+#include "common/mutex.h"
 #include "common/status_macros.h"
 #include "skytrain/v1/blob_service.grpc.pb.h"
 #include "skytrain/v1/dataset_service.grpc.pb.h"
@@ -25,59 +26,87 @@ constexpr absl::Duration kDeadline = absl::Seconds(20);
 constexpr absl::Duration kInspectDeadline = absl::Minutes(30);
 constexpr int kPageSize = 500;
 
-// gRPC's own texts ("failed to connect to all addresses; last error: …") say less than the address.
-absl::Status Translate(const grpc::Status& status, const Target& target, bool interrupted) {
-  if (status.ok()) return absl::OkStatus();
-  if (interrupted && status.error_code() == grpc::StatusCode::CANCELLED) {
-    return absl::CancelledError("interrupted");
+// gRPC's words for a connection that broke, in plain ones.
+std::string Plain(const std::string& said) {
+  constexpr std::pair<absl::string_view, absl::string_view> kWords[] = {
+      {"Connection reset", "connection reset"},
+      {"Broken pipe", "connection reset"},
+      {"Socket closed", "connection closed"},
+      {"GOAWAY", "connection closed by the server"},
+      {"watchdog", "no sign of life from the server"},
+      {"Connection timed out", "connection timed out"},
+  };
+  for (const auto& [theirs, ours] : kWords) {
+    if (absl::StrContains(said, theirs)) return std::string(ours);
   }
-  absl::Status translated = FromGrpcStatus(status);
-  if (!ReasonOf(translated).empty()) return translated;
-  switch (translated.code()) {
-    case absl::StatusCode::kUnavailable:
-      return absl::UnavailableError(absl::StrCat("cannot reach the server at ", target.shown, " (",
-                                                 status.error_message(), ")"));
-    case absl::StatusCode::kDeadlineExceeded:
-      return absl::DeadlineExceededError(
-          absl::StrCat("the server at ", target.shown, " did not answer in time"));
-    case absl::StatusCode::kUnimplemented:
-      return absl::UnimplementedError(absl::StrCat(
-          "the server at ", target.shown,
-          " does not know this call: it is older than this client; see skytrain info"));
-    default:
-      return translated;
-  }
+  return said;
 }
+
+// The same error with one more line of advice.
+absl::Status WithAdvice(const absl::Status& status, absl::string_view advice) {
+  absl::Status longer(status.code(), absl::StrCat(status.message(), "\n", advice));
+  status.ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& payload) { longer.SetPayload(url, payload); });
+  return longer;
+}
+
+// One service's stub, made anew when the channel is another one. Thread-safe.
+template <typename Stub>
+class StubOf {
+ public:
+  std::shared_ptr<Stub> On(const std::shared_ptr<grpc::Channel>& channel) ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    if (channel != channel_) {
+      channel_ = channel;
+      stub_ = std::make_shared<Stub>(channel);
+    }
+    return stub_;
+  }
+
+ private:
+  Mutex mu_;
+  std::shared_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<Stub> stub_ ABSL_GUARDED_BY(mu_);
+};
 
 }  // namespace
 
 struct Client::Stubs {
-  explicit Stubs(std::shared_ptr<grpc::Channel> channel)
-      : jobs(channel), datasets(channel), models(channel), blobs(channel), nodes(channel) {}
+  Stubs(const Client& client, ConnectOptions connect)
+      : options(std::move(connect)), link(MakeLink(client.target_, options, client.interrupt_)) {}
 
   // One unary call with retries. `method`: a stub's member function.
   template <typename Stub, typename Request, typename Response>
-  absl::Status Call(Client& client, Stub& stub,
+  absl::Status Call(Client& client, StubOf<Stub>& stub,
                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                     const Request& request, Response& response,
                     absl::Duration deadline = kDeadline) {
-    return Retry(client.interrupt_, Backoff(), [&]() -> absl::Status {
+    return Retry(client.interrupt_, Backoff(), options.patience, [&]() -> absl::Status {
+      ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, link->Channel());
       grpc::ClientContext context;
       context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(deadline));
       Interrupt::Hook hook(client.interrupt_, [&context] { context.TryCancel(); });
-      const grpc::Status status = (stub.*method)(&context, request, &response);
-      return Translate(status, client.target_, client.interrupt_.raised());
+      const grpc::Status status = (*stub.On(channel).*method)(&context, request, &response);
+      return Translate(client, channel, status);
     });
   }
 
-  template <typename Response>
-  absl::Status Drain(Client& client, grpc::ClientContext& context,
-                     std::unique_ptr<grpc::ClientReader<Response>> reader,
-                     const std::function<absl::Status(const Response&)>& take) {
+  // A server stream to its end. `method`: a stub's member function.
+  template <typename Stub, typename Request, typename Response>
+  absl::Status Stream(Client& client, StubOf<Stub>& stub,
+                      std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(
+                          grpc::ClientContext*, const Request&),
+                      const Request& request,
+                      const std::function<absl::Status(const Response&)>& take) {
+    ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, link->Channel());
+    grpc::ClientContext context;
+    Interrupt::Hook hook(client.interrupt_, [&context] { context.TryCancel(); });
+    const auto reader = (*stub.On(channel).*method)(&context, request);
     Response message;
     bool any = false;
     while (reader->Read(&message)) {
       any = true;
+      link->OnAnswer();
       if (absl::Status taken = take(message); !taken.ok()) {
         context.TryCancel();
         reader->Finish();
@@ -87,24 +116,69 @@ struct Client::Stubs {
     const grpc::Status end = reader->Finish();
     // It was there a moment ago: where it is is no news, what happened is.
     const absl::Status plain = FromGrpcStatus(end);
-    if (any && absl::IsUnavailable(plain)) return plain;
-    return Translate(end, client.target_, client.interrupt_.raised());
+    if (any && absl::IsUnavailable(plain)) {
+      link->Drop(channel);
+      return ReasonOf(plain).empty() ? absl::UnavailableError(Plain(end.error_message())) : plain;
+    }
+    return Translate(client, channel, end);
   }
 
-  v1::JobService::Stub jobs;
-  v1::DatasetService::Stub datasets;
-  v1::ModelService::Stub models;
-  v1::BlobService::Stub blobs;
-  v1::NodeService::Stub nodes;
+  // gRPC's own texts ("failed to connect to all addresses; last error: …") say less than a look at
+  // each hop.
+  absl::Status Translate(const Client& client, const std::shared_ptr<grpc::Channel>& channel,
+                         const grpc::Status& status) {
+    if (status.ok()) {
+      link->OnAnswer();
+      return absl::OkStatus();
+    }
+    const absl::string_view server = client.target_.shown;
+    if (client.interrupt_.raised() && status.error_code() == grpc::StatusCode::CANCELLED) {
+      return absl::CancelledError("interrupted");
+    }
+    absl::Status translated = FromGrpcStatus(status);
+    if (!ReasonOf(translated).empty()) {
+      link->OnAnswer();
+      if (!absl::IsUnauthenticated(translated) || client.target_.kind != Target::Kind::kTls) {
+        return translated;
+      }
+      return WithAdvice(translated,
+                        absl::StrCat("Get a token from the server's administrator (skytraind ",
+                                     "token create), then: skytrain login --server ", server));
+    }
+    switch (translated.code()) {
+      case absl::StatusCode::kUnavailable:
+        return link->Explain(channel, Plain(status.error_message()));
+      case absl::StatusCode::kDeadlineExceeded:
+        return absl::DeadlineExceededError(
+            absl::StrCat("the server at ", server, " did not answer in time"));
+      case absl::StatusCode::kUnimplemented:
+        return absl::UnimplementedError(
+            absl::StrCat("the server at ", server,
+                         " does not know this call: it is older than this client; see skytrain "
+                         "info"));
+      default:
+        return translated;
+    }
+  }
+
+  const ConnectOptions options;
+  const std::unique_ptr<Link> link;
+  StubOf<v1::JobService::Stub> jobs;
+  StubOf<v1::DatasetService::Stub> datasets;
+  StubOf<v1::ModelService::Stub> models;
+  StubOf<v1::BlobService::Stub> blobs;
+  StubOf<v1::NodeService::Stub> nodes;
 };
 
-Client::Client(Target target, Interrupt& interrupt)
+Client::Client(Target target, Interrupt& interrupt, ConnectOptions options)
     : target_(std::move(target)),
       interrupt_(interrupt),
-      stubs_(std::make_unique<Stubs>(grpc::CreateCustomChannel(
-          target_.uri, grpc::InsecureChannelCredentials(), ClientChannelArguments()))) {}
+      give_up_(options.give_up),
+      stubs_(std::make_unique<Stubs>(*this, std::move(options))) {}
 
 Client::~Client() = default;
+
+absl::Duration Client::first_patience() const { return stubs_->options.patience.length; }
 
 absl::StatusOr<v1::CreateJobResponse> Client::CreateJob(const v1::CreateJobRequest& request) {
   v1::CreateJobResponse response;
@@ -216,17 +290,13 @@ absl::StatusOr<v1::ListDevicesResponse> Client::ListDevices() {
 absl::Status Client::StreamEvents(
     const v1::WatchEventsRequest& request,
     const std::function<absl::Status(const v1::WatchEventsResponse&)>& take) {
-  grpc::ClientContext context;
-  Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
-  return stubs_->Drain(*this, context, stubs_->jobs.WatchEvents(&context, request), take);
+  return stubs_->Stream(*this, stubs_->jobs, &v1::JobService::Stub::WatchEvents, request, take);
 }
 
 absl::Status Client::StreamBlob(
     const v1::ReadBlobRequest& request,
     const std::function<absl::Status(const v1::ReadBlobResponse&)>& take) {
-  grpc::ClientContext context;
-  Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
-  return stubs_->Drain(*this, context, stubs_->blobs.ReadBlob(&context, request), take);
+  return stubs_->Stream(*this, stubs_->blobs, &v1::BlobService::Stub::ReadBlob, request, take);
 }
 
 }  // namespace skytrain::client

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/api/interrupt.h"
+#include "client/api/link.h"
 #include "client/api/target.h"
 #include "skytrain/v1/blob_service.pb.h"
 #include "skytrain/v1/dataset_service.pb.h"
@@ -20,16 +21,19 @@ namespace skytrain::client {
 
 // The server's API, as blocking calls. Unary calls have a deadline and are repeated on UNAVAILABLE
 // (see Retry); streams are not, their callers know where to go on. Errors are the server's, with
-// their reasons; an interruption is CANCELLED. client.cc is the only place where the client knows
-// gRPC. Thread-safe.
+// their reasons; when none comes, those of the broken hop (see WalkToServer, SshSession); an
+// interruption is CANCELLED. Thread-safe.
 class Client {
  public:
   // Connects with the first call.
-  Client(Target target, Interrupt& interrupt);
+  Client(Target target, Interrupt& interrupt, ConnectOptions options = {});
   ~Client();
 
   const Target& target() const { return target_; }
   Interrupt& interrupt() { return interrupt_; }
+  // How long to try for the first answer of all, and for the next after one.
+  absl::Duration first_patience() const;
+  absl::Duration give_up() const { return give_up_; }
 
   // `request` must carry a request_id, since it may be sent twice.
   absl::StatusOr<v1::CreateJobResponse> CreateJob(const v1::CreateJobRequest& request);
@@ -61,6 +65,7 @@ class Client {
 
   const Target target_;
   Interrupt& interrupt_;
+  const absl::Duration give_up_;
   const std::unique_ptr<Stubs> stubs_;
 };
 

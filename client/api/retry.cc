@@ -2,7 +2,21 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
+#include "absl/time/clock.h"
+#include "common/errors.h"
+
 namespace skytrain::client {
+namespace {
+
+constexpr absl::Duration kLongestWish = absl::Minutes(1);
+
+// UNAVAILABLE all the same, for the exit code.
+constexpr absl::string_view kLastingReasons[] = {
+    "NAME_NOT_FOUND", "NOT_TLS", "NOT_A_SERVER", "NOT_A_SOCKET", "NO_SERVER", "SSH_FAILED",
+};
+
+}  // namespace
 
 absl::Duration Backoff::Next() {
   const absl::Duration whole = next_;
@@ -10,12 +24,25 @@ absl::Duration Backoff::Next() {
   return whole * std::uniform_real_distribution<double>(0.5, 1.0)(random_);
 }
 
-absl::Status Retry(Interrupt& interrupt, Backoff backoff,
+absl::Duration Backoff::Next(const absl::Status& status) {
+  const absl::Duration wish = RetryDelayOf(status).value_or(absl::ZeroDuration());
+  return std::max(Next(), std::min(wish, kLongestWish));
+}
+
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) && !absl::c_linear_search(kLastingReasons, ReasonOf(status));
+}
+
+absl::Status Retry(Interrupt& interrupt, Backoff backoff, const Patience& patience,
                    const std::function<absl::Status()>& call) {
-  for (int attempt = 1;; ++attempt) {
+  const absl::Time until = absl::Now() + patience.length;
+  for (int failures = 0;;) {
     absl::Status status = call();
-    if (!absl::IsUnavailable(status) || attempt == kTries) return status;
-    if (!interrupt.Sleep(backoff.Next())) return absl::CancelledError("interrupted");
+    if (!MayPass(status)) return status;
+    const absl::Duration wait = backoff.Next(status);
+    if (absl::Now() + wait > until) return status;
+    if (++failures == 2 && patience.on_waiting) patience.on_waiting(status);
+    if (!interrupt.Sleep(wait)) return absl::CancelledError("interrupted");
   }
 }
 

@@ -19,6 +19,9 @@ class Backoff {
       : first_(first), longest_(longest), next_(first), random_(seed) {}
 
   absl::Duration Next();
+  // Next(), or what the server asked for in `status` (RetryInfo, a minute at most) when that is
+  // longer.
+  absl::Duration Next(const absl::Status& status);
   void Reset() { next_ = first_; }
 
  private:
@@ -30,9 +33,20 @@ class Backoff {
 
 constexpr int kTries = 5;
 
-// Calls up to kTries times while the answer is UNAVAILABLE: the server did not take the call, or it
-// is one that may be repeated (CreateJob carries a request id). Ends early on an interruption.
-absl::Status Retry(Interrupt& interrupt, Backoff backoff,
+// The same call may go well in a while: the answer is UNAVAILABLE, and not for a reason that stays,
+// as a host that does not exist.
+bool MayPass(const absl::Status& status);
+
+struct Patience {
+  absl::Duration length = absl::Seconds(10);  // Measured from the first call on.
+  // Told once, when the second failure is there and more tries follow.
+  std::function<void(const absl::Status&)> on_waiting;
+};
+
+// Calls until the answer is another than one that may pass, or the patience is over: the server did
+// not take the call, or it is one that may be repeated (CreateJob carries a request id). Ends early
+// on an interruption.
+absl::Status Retry(Interrupt& interrupt, Backoff backoff, const Patience& patience,
                    const std::function<absl::Status()>& call);
 
 }  // namespace skytrain::client

@@ -12,7 +12,7 @@ namespace {
 
 // Says that the stream, not the request, is at fault.
 bool IsLinkFault(const absl::Status& status) {
-  if (absl::IsUnavailable(status)) return true;
+  if (absl::IsUnavailable(status)) return MayPass(status);
   if (!ReasonOf(status).empty()) return false;
   // Answers of a server that is there and means it, though it is not ours or is older.
   return !absl::IsUnimplemented(status) && !absl::IsUnauthenticated(status) &&
@@ -27,7 +27,8 @@ class Follower {
   }
 
   absl::Status Run() {
-    for (int failures = 0;;) {
+    heard_at_ = absl::Now();
+    while (true) {
       reached_ = false;
       const absl::Status status = Stream();
       if (status.ok()) {
@@ -36,22 +37,35 @@ class Follower {
       }
       if (client_.interrupt().raised()) return absl::CancelledError("interrupted");
       if (!IsLinkFault(status)) return status;
-      failures = reached_ ? 1 : failures + 1;
-      if (!ever_reached_ && failures >= kTries) return status;
+      const absl::Duration wait = Wait(status);
+      const absl::Duration patience = ever_reached_ ? client_.give_up() : client_.first_patience();
+      if (absl::Now() + wait - heard_at_ > patience) return GiveUp(status);
       if (ever_reached_ && !lost_) {
         lost_ = true;
         lost_at_ = absl::Now();
         lost_position_ = position_;
         observer_.OnLinkLost(status.message());
       }
-      if (reached_) options_.backoff.Reset();
-      if (!client_.interrupt().Sleep(options_.backoff.Next())) {
+      if (!client_.interrupt().Sleep(wait)) {
         return absl::CancelledError("interrupted");
       }
     }
   }
 
  private:
+  absl::Duration Wait(const absl::Status& status) {
+    if (reached_) options_.backoff.Reset();
+    return options_.backoff.Next(status);
+  }
+
+  absl::Status GiveUp(const absl::Status& status) const {
+    if (!ever_reached_) return status;
+    return ErrorWithReason(absl::StatusCode::kUnavailable, "GAVE_UP",
+                           absl::StrCat("no answer for ", absl::FormatDuration(client_.give_up()),
+                                        ", so this ends; the job is unaffected as far as known (",
+                                        status.message(), ")"));
+  }
+
   absl::Status Stream() {
     // Where the job is now, to know when all that was missed is there.
     int64_t target = 0;
@@ -67,6 +81,7 @@ class Follower {
     for (const v1::EventKind kind : options_.kinds) request.add_kinds(kind);
     return client_.StreamEvents(request, [&](const v1::WatchEventsResponse& response) {
       reached_ = ever_reached_ = true;
+      heard_at_ = absl::Now();
       const absl::Status taken = Take(response);
       if (taken.ok() && position_ >= target) CaughtUp();
       return taken;
@@ -104,6 +119,7 @@ class Follower {
   bool reached_ = false;
   bool ever_reached_ = false;
   bool lost_ = false;
+  absl::Time heard_at_;
   absl::Time lost_at_;
   int64_t lost_position_ = 0;
 };

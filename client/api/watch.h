@@ -36,10 +36,11 @@ class WatchObserver {
 };
 
 // Delivers each event of the job after `after_seq` once, in order, whatever happens to the link: a
-// broken stream is opened again behind the last event seen, for as long as it takes; what comes
-// twice is dropped, a hole in the numbers breaks the stream. OK after the job's last event (or at
-// the present end when `follow` is false). Final errors: those with a reason of the server's other
-// than UNAVAILABLE, an interruption (CANCELLED), and a server that was never reached.
+// broken stream is opened again behind the last event seen, until the client's `give_up` has passed
+// without a word from the server; what comes twice is dropped, a hole in the numbers breaks the
+// stream. OK after the job's last event (or at the present end when `follow` is false). Final
+// errors: those with a reason of the server's other than UNAVAILABLE, an interruption (CANCELLED),
+// and a server that was not reached within the client's first patience.
 absl::Status Watch(Client& client, WatchOptions options, WatchObserver& observer);
 
 }  // namespace skytrain::client

@@ -92,6 +92,16 @@ absl::StatusOr<ExitCode> Models(Context& context);
 absl::StatusOr<ExitCode> Info(Context& context);
 absl::StatusOr<ExitCode> Version(Context& context);
 
+// Keeps a bearer token for a server on TCP, after the server took it; forgets it.
+absl::StatusOr<ExitCode> Login(Context& context);
+absl::StatusOr<ExitCode> Logout(Context& context);
+
+struct DialStdioOptions {
+  std::string socket;  // Empty: the default one.
+};
+// Joins stdin and stdout with the daemon's socket: the node's end of an ssh:// server.
+absl::StatusOr<ExitCode> DialStdio(Context& context, const DialStdioOptions& options);
+
 // What a shell needs to know of a command.
 struct CommandHelp {
   std::string name;

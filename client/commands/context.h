@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -22,6 +23,8 @@ class Context {
 
   // From the command line, set before the command runs.
   std::string server;
+  TlsPaths tls;
+  std::optional<absl::Duration> give_up;
   Format format = Format::kTable;
   bool static_build = false;  // Told by main.
 
@@ -30,13 +33,21 @@ class Context {
   const Terminal& err() const { return err_; }
 
   // The server that the command line and the environment name; see ResolveTarget for errors.
+  absl::StatusOr<Target> FindTarget() const;
+  // A client for it, with what the command line, the environment and the credentials file say of
+  // certificates, tokens and ssh.
   absl::StatusOr<Client*> Connect();
+  // The same, for `login`: a token that is not stored yet.
+  absl::StatusOr<std::unique_ptr<Client>> ConnectWithToken(const Target& target,
+                                                           const std::string& token);
 
   // Written at once: a reader behind a pipe sees each event when it happens.
   void Out(absl::string_view text);
   void Err(absl::string_view text);
 
  private:
+  ConnectOptions Options();
+
   Interrupt& interrupt_;
   const Terminal out_;
   const Terminal err_;

@@ -113,27 +113,34 @@ absl::StatusOr<std::optional<v1::Job>> WaitForEnd(Context& context, Client& clie
                                                   const std::string& job, absl::Time deadline) {
   constexpr absl::Duration kOneCall = absl::Seconds(30);
   Backoff backoff;
-  bool reached = false;
   bool lost = false;
+  std::optional<absl::Time> heard_at;
   while (true) {
     const absl::Duration left = deadline - absl::Now();
     const absl::StatusOr<v1::Job> answer =
         client.WaitJob(job, std::clamp(left, absl::ZeroDuration(), kOneCall));
     if (context.interrupt().raised()) return absl::CancelledError("interrupted");
     if (answer.ok()) {
-      if (lost) context.Err("link back\n");
-      reached = true;
+      if (lost) {
+        context.Err(absl::StrCat("link back after ", FormatSpan(absl::Now() - *heard_at), "\n"));
+      }
+      heard_at = absl::Now();
       lost = false;
       backoff.Reset();
       if (IsTerminal(answer->state())) return *answer;
       if (absl::Now() >= deadline) return std::nullopt;
       continue;
     }
-    if (!absl::IsUnavailable(answer.status()) || !reached) return answer.status();
-    if (!lost) context.Err(absl::StrCat(answer.status().message(), "; trying again …\n"));
+    const bool may_pass = MayPass(answer.status()) || absl::IsDeadlineExceeded(answer.status());
+    if (!may_pass || !heard_at.has_value()) return answer.status();
+    if (absl::Now() - *heard_at > client.give_up()) return answer.status();
+    if (!lost) {
+      context.Err(absl::StrCat("link lost (", answer.status().message(),
+                               "), job unaffected as far as known; trying again …\n"));
+    }
     lost = true;
     if (absl::Now() >= deadline) return std::nullopt;
-    context.interrupt().Sleep(backoff.Next());
+    context.interrupt().Sleep(backoff.Next(answer.status()));
   }
 }
 

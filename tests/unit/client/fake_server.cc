@@ -104,7 +104,7 @@ FakeServer::~FakeServer() {
   std::filesystem::remove_all(impl_->folder);
 }
 
-Target FakeServer::target() const { return {impl_->socket, impl_->socket}; }
+Target FakeServer::target() const { return Target::Unix(impl_->folder + "/s"); }
 void FakeServer::SetEvents(int count) { impl_->events = count; }
 void FakeServer::SetBlob(std::string bytes) { impl_->blob = std::move(bytes); }
 

@@ -16,27 +16,88 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string Uri(absl::string_view server, const TargetEnvironment& environment = {}) {
+std::string Shown(absl::string_view server, const TargetEnvironment& environment = {}) {
   const absl::StatusOr<Target> target = ResolveTarget(server, environment);
-  return target.ok() ? target->uri : absl::StrCat("error: ", target.status().message());
+  return target.ok() ? target->shown : absl::StrCat("error: ", target.status().message());
 }
 
 TEST(Target, FlagComesBeforeTheEnvironment) {
   TargetEnvironment environment;
   environment.server = "unix:/b";
-  EXPECT_EQ(Uri("unix:/a", environment), "unix:/a");
-  EXPECT_EQ(Uri("", environment), "unix:/b");
+  EXPECT_EQ(Shown("unix:/a", environment), "unix:/a");
+  EXPECT_EQ(Shown("", environment), "unix:/b");
 }
 
-TEST(Target, WhatIsNotSupportedYetSaysSo) {
-  for (const char* server : {"gpu07:7447", "ssh://ana@gpu07", "slurm:123"}) {
-    const absl::StatusOr<Target> target = ResolveTarget(server, {});
-    EXPECT_TRUE(absl::IsInvalidArgument(target.status()));
-    EXPECT_THAT(std::string(target.status().message()), HasSubstr("is not supported yet"));
+TEST(Target, FormsAreTakenApart) {
+  using Kind = Target::Kind;
+  struct Case {
+    const char* server;
+    Kind kind;
+    const char *user, *host;
+    int port;
+    const char *path, *shown;
+  };
+  const Case kCases[] = {
+      {"unix:/run/s.sock", Kind::kUnix, "", "", 0, "/run/s.sock", "unix:/run/s.sock"},
+      {"gpu07:7447", Kind::kTls, "", "gpu07", 7447, "", "gpu07:7447"},
+      {"tls:gpu07:7447", Kind::kTls, "", "gpu07", 7447, "", "gpu07:7447"},
+      {"GPU07.Example.org:1", Kind::kTls, "", "gpu07.example.org", 1, "", "gpu07.example.org:1"},
+      {"10.0.0.7:65535", Kind::kTls, "", "10.0.0.7", 65535, "", "10.0.0.7:65535"},
+      {"[::1]:7447", Kind::kTls, "", "::1", 7447, "", "[::1]:7447"},
+      {"ssh://gpu07", Kind::kSsh, "", "gpu07", 0, "", "ssh://gpu07"},
+      {"ssh://ana@gpu07", Kind::kSsh, "ana", "gpu07", 0, "", "ssh://ana@gpu07"},
+      {"ssh://ana@Node:22/run/s.sock", Kind::kSsh, "ana", "Node", 22, "/run/s.sock",
+       "ssh://ana@Node:22/run/s.sock"},
+      {"ssh://ana@[fe80::1]:2222/", Kind::kSsh, "ana", "fe80::1", 2222, "",
+       "ssh://ana@[fe80::1]:2222/"},
+  };
+  for (const Case& wanted : kCases) {
+    const absl::StatusOr<Target> target = ResolveTarget(wanted.server, {});
+    ASSERT_TRUE(target.ok()) << wanted.server << ": " << target.status();
+    EXPECT_EQ(target->kind, wanted.kind) << wanted.server;
+    EXPECT_EQ(target->user, wanted.user) << wanted.server;
+    EXPECT_EQ(target->host, wanted.host) << wanted.server;
+    EXPECT_EQ(target->port, wanted.port) << wanted.server;
+    EXPECT_EQ(target->path, wanted.path) << wanted.server;
+    EXPECT_EQ(target->shown, wanted.shown) << wanted.server;
   }
-  EXPECT_THAT(Uri("gpu07"), HasSubstr("write unix:PATH"));
-  EXPECT_THAT(Uri("unix:"), HasSubstr("is empty"));
-  EXPECT_THAT(Uri(absl::StrCat("unix:/", std::string(200, 'x'))), HasSubstr("at most 107"));
+}
+
+TEST(Target, WhatIsNoServerSaysWhatIs) {
+  const std::pair<std::string, const char*> kCases[] = {
+      {"gpu07", "names no port"},
+      {"gpu07:", "write unix:PATH, HOST:PORT (TLS) or ssh://"},
+      {"gpu07:0", "is not a server"},
+      {"gpu07:65536", "is not a server"},
+      {"gpu07:+1", "is not a server"},
+      {":7447", "is not a server"},
+      {"-oProxyCommand=x:22", "is not a server"},
+      {"::1:7447", "[ADDRESS]:PORT"},
+      {"[gpu07]:7447", "is not a server"},
+      {"slurm:123", "write unix:PATH"},
+      {"https://gpu07:7447", "write unix:PATH"},
+      {"/run/skytrain.sock", "write unix:PATH"},
+      {"unix:", "is empty"},
+      {absl::StrCat("unix:/", std::string(200, 'x')), "at most 107"},
+      {"ssh://", "write ssh://"},
+      {"ssh://@gpu07", "names no user"},
+      {"ssh://-oProxyCommand=x", "write ssh://"},
+      {"ssh://-l@gpu07", "names no user"},
+      {"ssh://gpu07:x", "write ssh://"},
+      {"ssh://gpu 07", "write ssh://"},
+      {absl::StrCat("ssh://gpu07/", std::string(200, 'x')), "at most 107"},
+  };
+  for (const auto& [server, words] : kCases) {
+    const absl::StatusOr<Target> target = ResolveTarget(server, {});
+    EXPECT_EQ(ReasonOf(target.status()), "BAD_SERVER") << server;
+    EXPECT_THAT(std::string(target.status().message()), HasSubstr(words)) << server;
+  }
+}
+
+TEST(Target, OnlyASocketHereSeesTheCallersFiles) {
+  EXPECT_TRUE(ResolveTarget("unix:/a", {})->local());
+  EXPECT_FALSE(ResolveTarget("gpu07:1", {})->local());
+  EXPECT_FALSE(ResolveTarget("ssh://gpu07", {})->local());
 }
 
 class DefaultTarget : public ::testing::Test {
@@ -68,11 +129,11 @@ class DefaultTarget : public ::testing::Test {
 
 TEST_F(DefaultTarget, FirstSocketInOrderIsTaken) {
   const std::string home = MakeSocket("/home/.skytrain/run");
-  EXPECT_EQ(Uri("", environment_), home);
+  EXPECT_EQ(Shown("", environment_), home);
   const std::string run = MakeSocket("/run");
-  EXPECT_EQ(Uri("", environment_), run);
+  EXPECT_EQ(Shown("", environment_), run);
   const std::string xdg = MakeSocket("/xdg/skytrain");
-  EXPECT_EQ(Uri("", environment_), xdg);
+  EXPECT_EQ(Shown("", environment_), xdg);
 }
 
 TEST_F(DefaultTarget, NoSocketNamesAllPlaces) {

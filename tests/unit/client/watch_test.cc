@@ -132,16 +132,17 @@ TEST_F(WatchTest, InterruptionEndsIt) {
 
 TEST(WatchWithoutAServer, GivesUpAndNamesTheAddress) {
   Interrupt interrupt;
-  Client client({"unix:/tmp/skytrain-no-such-socket", "unix:/tmp/skytrain-no-such-socket"},
-                interrupt);
+  ConnectOptions options;
+  options.patience.length = absl::Milliseconds(50);
+  Client client(Target::Unix("/tmp/skytrain-no-such-socket"), interrupt, options);
   Recorder recorder;
-  WatchOptions options;
-  options.job = "jobs/a";
-  options.backoff = Backoff(absl::Milliseconds(1), absl::Milliseconds(2), 1);
-  const absl::Status status = Watch(client, std::move(options), recorder);
+  WatchOptions watch;
+  watch.job = "jobs/a";
+  watch.backoff = Backoff(absl::Milliseconds(1), absl::Milliseconds(2), 1);
+  const absl::Status status = Watch(client, std::move(watch), recorder);
   EXPECT_TRUE(absl::IsUnavailable(status));
-  EXPECT_THAT(std::string(status.message()),
-              ::testing::HasSubstr("unix:/tmp/skytrain-no-such-socket"));
+  EXPECT_EQ(ReasonOf(status), "NO_SOCKET");
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("/tmp/skytrain-no-such-socket"));
 }
 
 TEST(Backoff, DoublesUpToItsLimit) {
