@@ -57,14 +57,27 @@ Setter Number(auto Config::*field, int64_t least, int64_t most) {
   };
 }
 
-std::string SetListen(Config& config, const Values& values) {
-  if (values.size() > 1) return "takes one address in this version";
-  config.listen = values.back();
+Setter List(std::vector<std::string> Config::*field) {
+  return [field](Config& config, const Values& values) -> std::string {
+    config.*field = values;
+    return "";
+  };
+}
+
+std::string SetMode(Config& config, const Values& values) {
+  const absl::StatusOr<Mode> mode = ParseMode(values.back());
+  if (!mode.ok()) return std::string(mode.status().message());
+  config.mode = *mode;
   return "";
 }
 
-std::string SetDataRoots(Config& config, const Values& values) {
-  config.data_roots = values;
+std::string SetAdmins(Config& config, const Values& values) {
+  for (const std::string& owner : values) {
+    if (const absl::Status valid = ValidateOwner(owner); !valid.ok()) {
+      return std::string(valid.message());
+    }
+  }
+  config.admins = values;
   return "";
 }
 
@@ -82,16 +95,27 @@ std::string SetLogJson(Config& config, const Values& values) {
 
 const std::vector<Key>& Keys() {
   static const std::vector<Key> keys{
-      {"listen", "--listen", "Address: unix:PATH", true, SetListen},
+      {"listen", "--listen", "Address: unix:PATH or tls:HOST:PORT; may be repeated", true,
+       List(&Config::listen)},
       {"state_dir", "--state-dir", "Folder of the database, on a local disk", false,
        Text(&Config::state_dir)},
       {"work_dir", "--work-dir", "Folder of attempts, models and cache (default: STATE_DIR/work)",
        false, Text(&Config::work_dir)},
       {"data_roots", "--data-root",
        "Folder that data may be read from; may be repeated (default: whatever you may read)", true,
-       SetDataRoots},
+       List(&Config::data_roots)},
       {"launcher", "--launcher", "How attempts are started: local", false, Text(&Config::launcher)},
-      {"mode", "--mode", "Who may use the daemon: personal", false, Text(&Config::mode)},
+      {"mode", "--mode",
+       "personal: you alone; shared: several owners, all runs as you; site: several owners, all "
+       "runs as its owner (needs root)",
+       false, SetMode},
+      {"auth.admins", "--admin", "Owner who may do everything; may be repeated", true, SetAdmins},
+      {"tls.certificate", "--tls-certificate", "PEM file of the server's certificate chain", false,
+       Text(&Config::tls_certificate)},
+      {"tls.key", "--tls-key", "PEM file of its key", false, Text(&Config::tls_key)},
+      {"tls.client_ca", "--tls-client-ca",
+       "PEM file of the CA that signs clients' certificates (default: they have none)", false,
+       Text(&Config::tls_client_ca)},
       {"cpus", "--cpus", "CPU slots (default: all)", false, Number(&Config::cpus, 0, 4096)},
       {"gpus", "--gpus", "GPUs (default: all)", false, Number(&Config::gpus, 0, 64)},
       {"jobs_visible_to", "--jobs-visible-to", "Who may see a job: owner or all", false,
@@ -187,26 +211,74 @@ std::string Absolute(const std::string& path) {
   return getcwd(cwd.data(), cwd.size()) == nullptr ? path : absl::StrCat(cwd.data(), "/", path);
 }
 
-std::string DefaultSocketFolder(const Surroundings& surroundings) {
+std::string DefaultSocketFolder(const Surroundings& surroundings, Mode mode) {
+  if (mode != Mode::kPersonal) return "/run/skytrain";  // Where everybody looks, and may go.
   if (!surroundings.xdg_runtime_dir.empty()) return surroundings.xdg_runtime_dir + "/skytrain";
   return surroundings.root ? "/run/skytrain" : surroundings.home + "/.skytrain/run";
 }
 
-absl::Status CheckListen(const std::string& listen) {
-  if (absl::StartsWith(listen, "unix:/")) return absl::OkStatus();
-  if (absl::StartsWith(listen, "tls:")) return NotAvailable("listening on TCP with TLS");
-  return BadConfig(
-      absl::StrCat("listen: write unix:PATH with an absolute path, not \"", listen, "\""));
+// "HOST:PORT" with an IPv6 address in brackets.
+bool IsHostAndPort(absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  if (colon == absl::string_view::npos) return false;
+  const absl::string_view host = address.substr(0, colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  int port = -1;
+  return absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 0 && port <= 65535 &&
+         !host.empty() && (bracketed || !absl::StrContains(host, ':'));
 }
 
-absl::Status ApplyFile(const std::string& path, Config* config) {
-  ASSIGN_OR_RETURN(const std::string text, FileSystem::Posix().ReadFile(path, yaml::kMaxBytes + 1));
-  return ApplyConfigText(text, path, config);
+absl::Status CheckListen(const std::string& listen) {
+  absl::string_view rest = listen;
+  if (absl::StartsWith(rest, "unix:/")) return absl::OkStatus();
+  if (absl::ConsumePrefix(&rest, "tls:")) {
+    if (IsHostAndPort(rest)) return absl::OkStatus();
+    return BadConfig(absl::StrCat(
+        "listen: write tls:HOST:PORT, an IPv6 address in brackets, not \"", listen, "\""));
+  }
+  absl::ConsumePrefix(&rest, "tcp:");
+  if (IsHostAndPort(rest)) {
+    return BadConfig(absl::StrCat(
+        "listen: \"", listen, "\": TCP without encryption is not offered. Write tls:", rest,
+        " and set tls.certificate and tls.key, or leave the Unix socket alone: clients of other "
+        "machines reach it by --server ssh://USER@NODE"));
+  }
+  return BadConfig(
+      absl::StrCat("listen: write unix:PATH with an absolute path, or tls:HOST:PORT, "
+                   "not \"",
+                   listen, "\""));
+}
+
+absl::Status CompleteListen(const Surroundings& surroundings, Config* config) {
+  if (config->listen.empty()) {
+    config->listen.push_back(
+        absl::StrCat("unix:", DefaultSocketFolder(surroundings, config->mode), "/skytraind.sock"));
+  }
+  for (const std::string& listen : config->listen) RETURN_IF_ERROR(CheckListen(listen));
+  const bool has_files = !config->tls_certificate.empty() && !config->tls_key.empty();
+  if (!config->TlsAddresses().empty() && !has_files) {
+    return BadConfig("listen: tls:HOST:PORT needs tls.certificate and tls.key");
+  }
+  for (std::string Config::*file :
+       {&Config::tls_certificate, &Config::tls_key, &Config::tls_client_ca}) {
+    config->*file = Absolute(config->*file);
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> WithPrefix(const std::vector<std::string>& listen,
+                                    absl::string_view prefix) {
+  std::vector<std::string> found;
+  for (absl::string_view address : listen) {
+    if (absl::ConsumePrefix(&address, prefix)) found.emplace_back(address);
+  }
+  return found;
 }
 
 }  // namespace
 
-std::string Config::SocketPath() const { return std::string(absl::StripPrefix(listen, "unix:")); }
+std::vector<std::string> Config::SocketPaths() const { return WithPrefix(listen, "unix:"); }
+std::vector<std::string> Config::TlsAddresses() const { return WithPrefix(listen, "tls:"); }
 
 Surroundings Surroundings::OfThisProcess() {
   const auto variable = [](const char* name) -> std::string {
@@ -238,21 +310,22 @@ absl::Status ApplyConfigText(absl::string_view text, const std::string& source, 
   return BadConfig(absl::StrJoin(lines, "\n"));
 }
 
+absl::Status ApplyConfigFile(const std::string& path, Config* config) {
+  ASSIGN_OR_RETURN(const std::string text, FileSystem::Posix().ReadFile(path, yaml::kMaxBytes + 1));
+  return ApplyConfigText(text, path, config);
+}
+
 absl::Status CompleteConfig(const Surroundings& surroundings, Config* config) {
-  if (config->mode != "personal") {
-    if (config->mode == "shared" || config->mode == "site") {
-      return NotAvailable(absl::StrCat("mode: ", config->mode));
-    }
-    return BadConfig(absl::StrCat("mode: must be personal, not \"", config->mode, "\""));
+  if (config->mode == Mode::kSite && !surroundings.root) {
+    return BadConfig(
+        "mode: site needs a daemon that root starts, because every job runs as its owner. Without "
+        "root, mode: shared runs all jobs as you");
   }
   if (config->launcher != "local") {
     if (config->launcher == "slurm") return NotAvailable("launcher: slurm");
     return BadConfig(absl::StrCat("launcher: must be local, not \"", config->launcher, "\""));
   }
-  if (config->listen.empty()) {
-    config->listen = absl::StrCat("unix:", DefaultSocketFolder(surroundings), "/skytraind.sock");
-  }
-  RETURN_IF_ERROR(CheckListen(config->listen));
+  RETURN_IF_ERROR(CompleteListen(surroundings, config));
   if (config->state_dir.empty()) {
     config->state_dir =
         surroundings.root ? "/var/lib/skytrain" : surroundings.home + "/.skytrain/state";
@@ -306,7 +379,7 @@ Invocation ParseCommandLine(int argc, char** argv, const Surroundings& surroundi
     return invocation;
   }
   if (!file.empty()) {
-    if (absl::Status status = ApplyFile(file, &invocation.config); !status.ok()) {
+    if (absl::Status status = ApplyConfigFile(file, &invocation.config); !status.ok()) {
       return fail(status.message());
     }
   }

@@ -7,18 +7,23 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/auth/identity.h"
 
 namespace skytrain {
 
 // Everything that can be set. Comments give the key of the YAML file; `skytraind --help` lists the
 // flags, which go before the file.
 struct Config {
-  std::string listen;     // listen: ["unix:PATH"]. One for now.
-  std::string state_dir;  // state_dir: the database, on a local disk.
-  std::string work_dir;   // work_dir: attempts, models, cache. Default: below state_dir.
+  std::vector<std::string> listen;  // listen: ["unix:PATH", "tls:HOST:PORT"]. Port 0: any free one.
+  std::string state_dir;            // state_dir: the database, on a local disk.
+  std::string work_dir;             // work_dir: attempts, models, cache. Default: below state_dir.
   std::vector<std::string> data_roots;  // data_roots. Empty: whatever the daemon's user may read.
   std::string launcher = "local";       // launcher.
-  std::string mode = "personal";        // mode.
+  Mode mode = Mode::kPersonal;          // mode: personal, shared or site.
+  std::vector<std::string> admins;      // auth.admins: owners, beside root and the daemon's user.
+  std::string tls_certificate;          // tls.certificate: PEM, the chain.
+  std::string tls_key;                  // tls.key: PEM.
+  std::string tls_client_ca;            // tls.client_ca. Empty: clients have no certificates.
   int cpus = -1;                        // cpus: CPU slots. -1: as many as there are.
   int gpus = -1;                        // gpus. -1: as many as there are.
   bool jobs_visible_to_all = false;     // jobs_visible_to: owner or all.
@@ -30,8 +35,9 @@ struct Config {
   std::string shepherd_binary;          // shepherd
   std::string probe_binary;             // probe
 
-  // The socket's path of `listen`.
-  std::string SocketPath() const;
+  // The parts of `listen`: paths, and "HOST:PORT" each.
+  std::vector<std::string> SocketPaths() const;
+  std::vector<std::string> TlsAddresses() const;
 };
 
 // What the defaults depend on.
@@ -61,6 +67,8 @@ Invocation ParseCommandLine(int argc, char** argv, const Surroundings& surroundi
 // Sets what `text`, the YAML file `source`, says. INVALID_ARGUMENT (BAD_CONFIG), a line for each
 // mistake.
 absl::Status ApplyConfigText(absl::string_view text, const std::string& source, Config* config);
+// Reads the file at `path` into `config`. The same errors, and those of reading.
+absl::Status ApplyConfigFile(const std::string& path, Config* config);
 // Fills in the defaults and checks what cannot be served. INVALID_ARGUMENT (BAD_CONFIG),
 // UNIMPLEMENTED (NOT_AVAILABLE) for things of the design that this version does not have.
 absl::Status CompleteConfig(const Surroundings& surroundings, Config* config);

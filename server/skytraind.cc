@@ -16,8 +16,12 @@
 #include "common/clock.h"
 #include "common/file/file_system.h"
 #include "common/status_macros.h"
+#include "server/auth/authenticator.h"
+#include "server/auth/certificate.h"
 #include "server/auth/grpc/adopt.h"
+#include "server/auth/grpc/credentials.h"
 #include "server/auth/peers.h"
+#include "server/auth/token_store.h"
 #include "server/auth/unix_listener.h"
 #include "server/blobs/blob_store.h"
 #include "server/config.h"
@@ -36,6 +40,7 @@
 #include "server/rpc/model_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/server.h"
+#include "server/skytraind_token.h"
 #include "server/store/database.h"
 #include "server/store/state_dir.h"
 
@@ -44,12 +49,12 @@ namespace {
 
 constexpr absl::Duration kDrainGrace = absl::Seconds(5);
 
-// The folders above `path`, readable by nobody else.
-absl::Status MakeParents(const std::string& path) {
+// The folders above `path`, where there are none with `mode`: by default readable by nobody else.
+absl::Status MakeParents(const std::string& path, mode_t mode = 0700) {
   for (size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
     const std::string folder = path.substr(0, slash);
-    if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+    if (mkdir(folder.c_str(), mode) != 0 && errno != EEXIST) {
       return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", folder));
     }
   }
@@ -83,6 +88,10 @@ NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::D
   node.info.set_hostname(host);
   node.info.mutable_start_time()->set_seconds(absl::ToUnixSeconds(Clock::Real().Now()));
   for (const std::string& root : config.data_roots) node.info.add_data_roots(root);
+  node.info.set_mode(std::string(ModeName(config.mode)));
+  if (!config.TlsAddresses().empty()) {
+    node.certificate_expiry = [file = config.tls_certificate] { return CertificateExpiry(file); };
+  }
   node.devices = gpus;
   node.devices.insert(node.devices.end(), cpus.begin(), cpus.end());
   return node;
@@ -128,26 +137,65 @@ absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const StateDir& state) {
   return Database::Open(std::move(options));
 }
 
-void AnnounceServing(const Config& config, const std::vector<v1::Device>& cpus,
-                     const std::vector<v1::Device>& gpus) {
+using UnixListeners = std::vector<std::unique_ptr<UnixListener>>;
+
+absl::StatusOr<UnixListeners> BindUnix(const Config& config) {
+  const bool personal = config.mode == Mode::kPersonal;
+  UnixListeners listeners;
+  for (const std::string& path : config.SocketPaths()) {
+    RETURN_IF_ERROR(MakeParents(path, personal ? 0700 : 0755));
+    ASSIGN_OR_RETURN(listeners.emplace_back(),
+                     UnixListener::Bind(path, personal ? UnixListener::Audience::kOwnUser
+                                                       : UnixListener::Audience::kEveryone));
+  }
+  return listeners;
+}
+
+absl::StatusOr<RpcServer::TlsPorts> CheckedTlsPorts(const Config& config) {
+  RpcServer::TlsPorts ports;
+  ports.addresses = config.TlsAddresses();
+  if (ports.addresses.empty()) return ports;
+  const TlsFiles files{config.tls_certificate, config.tls_key, config.tls_client_ca};
+  RETURN_IF_ERROR(CheckTlsFiles(files, Clock::Real().Now()));
+  ports.credentials = TlsServerCredentials(files);
+  return ports;
+}
+
+// As the client's --server takes them, but for "tls:".
+std::string AddressesOf(const Config& config, const RpcServer& server) {
+  std::vector<std::string> addresses;
+  for (const std::string& path : config.SocketPaths()) addresses.push_back("unix:" + path);
+  for (const std::string& tls : server.tls_addresses()) addresses.push_back("tls:" + tls);
+  return absl::StrJoin(addresses, " ");
+}
+
+void AnnounceServing(const Config& config, const std::string& addresses,
+                     const std::vector<v1::Device>& cpus, const std::vector<v1::Device>& gpus) {
+  if (config.mode == Mode::kShared) {
+    LogWarning("shared_mode",
+               {{"message",
+                 "every owner's jobs run as the daemon's user, so owners can reach each "
+                 "other's files: for people who trust each other"}});
+  }
   LogInfo("serving",
           {{"version", SKYTRAIN_VERSION},
            {"build", SKYTRAIN_BUILD},
-           {"address", config.listen},
+           {"address", addresses},
+           {"mode", std::string(ModeName(config.mode))},
            {"state_dir", config.state_dir},
            {"work_dir", config.work_dir},
            {"cpus", absl::StrCat(cpus.size())},
            {"gpus", absl::StrCat(gpus.size())},
            {"data_roots",
             config.data_roots.empty() ? "anywhere" : absl::StrJoin(config.data_roots, ":")}});
-  std::cout << "skytraind " SKYTRAIN_VERSION " serving on " << config.listen << std::endl;
+  std::cout << "skytraind " SKYTRAIN_VERSION " serving on " << addresses << std::endl;
 }
 
 // `stop_signals` are blocked in every thread.
 absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   // The locks first: a second daemon must notice before it touches anything.
-  RETURN_IF_ERROR(MakeParents(config.SocketPath()));
-  ASSIGN_OR_RETURN(const auto listener, UnixListener::Bind(config.SocketPath()));
+  ASSIGN_OR_RETURN(const UnixListeners listeners, BindUnix(config));
+  ASSIGN_OR_RETURN(const RpcServer::TlsPorts tls_ports, CheckedTlsPorts(config));
   RETURN_IF_ERROR(MakeParents(config.state_dir));
   ASSIGN_OR_RETURN(const auto state, StateDir::Open(config.state_dir));
   ASSIGN_OR_RETURN(const auto database, OpenDatabase(*state));
@@ -166,43 +214,53 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
                   fs, Clock::Real());
 
   Peers peers;
-  Calls calls(peers);
+  TokenStore tokens(config.state_dir + "/auth", fs, Clock::Real());
+  const Authenticator authenticator({config.mode, geteuid(), config.admins}, peers, tokens,
+                                    Clock::Real());
+  Calls calls(authenticator);
   JobServiceImpl job_service(calls, jobs, log, hub, config.max_spec_bytes);
   ModelServiceImpl model_service(calls, models);
   BlobServiceImpl blob_service(calls, blobs);
   DatasetServiceImpl dataset_service(calls, inspector);
   NodeServiceImpl node_service(calls, jobs, DescribeNode(config, cpus, gpus));
-  ASSIGN_OR_RETURN(
-      const auto server,
-      RpcServer::Start(calls, {{v1::JobService::service_full_name(), &job_service},
-                               {v1::ModelService::service_full_name(), &model_service},
-                               {v1::BlobService::service_full_name(), &blob_service},
-                               {v1::DatasetService::service_full_name(), &dataset_service},
-                               {v1::NodeService::service_full_name(), &node_service}}));
-  listener->Start([&](int fd, uid_t uid) { AdoptConnection(server->server(), peers, fd, uid); },
-                  [](uid_t uid) {
-                    LogWarning("connection_refused", {{"uid", absl::StrCat(uid)}});
-                  });
+  ASSIGN_OR_RETURN(const auto server,
+                   RpcServer::Start(calls,
+                                    {{v1::JobService::service_full_name(), &job_service},
+                                     {v1::ModelService::service_full_name(), &model_service},
+                                     {v1::BlobService::service_full_name(), &blob_service},
+                                     {v1::DatasetService::service_full_name(), &dataset_service},
+                                     {v1::NodeService::service_full_name(), &node_service}},
+                                    tls_ports));
+  for (const auto& listener : listeners) {
+    listener->Start([&](int fd, uid_t uid) { AdoptConnection(server->server(), peers, fd, uid); },
+                    [](uid_t uid) {
+                      LogWarning("connection_refused", {{"uid", absl::StrCat(uid)}});
+                    });
+  }
 
   // Recovery, with clients already served: they are told that the daemon starts, instead of
   // wondering whether there is one.
   const absl::Status recovered = jobs.Start();
   if (recovered.ok()) {
     server->SetServing();
-    AnnounceServing(config, cpus, gpus);
+    AnnounceServing(config, AddressesOf(config, *server), cpus, gpus);
     int signal = 0;
     while (sigwait(&stop_signals, &signal) != 0) {
     }
     LogInfo("draining", {{"signal", strsignal(signal)}});
   }
-  listener->Stop();
+  for (const auto& listener : listeners) listener->Stop();
   inspector.Shutdown();
   server->Stop(kDrainGrace);
   jobs.Shutdown();
   if (recovered.ok()) LogInfo("stopped");
   return recovered;
 }
+
 int Main(int argc, char** argv) {
+  if (argc > 1 && absl::string_view(argv[1]) == "token") {
+    return RunTokenCommand(argc - 1, argv + 1, Surroundings::OfThisProcess());
+  }
   // Before any thread exists, so that all inherit it and only sigwait sees them.
   sigset_t stop_signals;
   sigemptyset(&stop_signals);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -35,13 +36,15 @@ void Peers::Add(int fd, uid_t uid) {
   uid_of_fd_[fd] = uid;
 }
 
-absl::StatusOr<std::string> Peers::OwnerOf(absl::string_view peer) const {
+bool Peers::IsUnix(absl::string_view peer) { return absl::StartsWith(peer, "fd:"); }
+
+absl::StatusOr<Peers::User> Peers::UserAt(absl::string_view peer) const {
   int fd = -1;
   absl::string_view number = peer;
   if (absl::ConsumePrefix(&number, "fd:") && absl::SimpleAtoi(number, &fd)) {
     MutexLock lock(mu_);
     if (const auto found = uid_of_fd_.find(fd); found != uid_of_fd_.end()) {
-      return name_of_uid_.at(found->second);
+      return User{found->second, name_of_uid_.at(found->second)};
     }
   }
   return ErrorWithReason(absl::StatusCode::kUnauthenticated, "UNKNOWN_PEER",

@@ -23,9 +23,16 @@ std::string UserName(uid_t uid);
 // as long as one of its calls lives, so a call never finds the entry of a successor.
 class Peers {
  public:
+  struct User {
+    uid_t uid;
+    std::string name;
+  };
+
   void Add(int fd, uid_t uid) ABSL_LOCKS_EXCLUDED(mu_);
-  // The owner name of the caller at `peer`. UNAUTHENTICATED (UNKNOWN_PEER).
-  absl::StatusOr<std::string> OwnerOf(absl::string_view peer) const ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether `peer` is a connection of this kind at all.
+  static bool IsUnix(absl::string_view peer);
+  // The caller at `peer`. UNAUTHENTICATED (UNKNOWN_PEER).
+  absl::StatusOr<User> UserAt(absl::string_view peer) const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   mutable Mutex mu_;

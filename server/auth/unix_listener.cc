@@ -55,8 +55,10 @@ absl::Status CheckPath(const std::string& path) {
 }
 
 // Whoever can write to the folder could replace the socket by his own and be taken for the daemon.
-absl::Status PrepareFolder(const std::string& folder) {
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+absl::Status PrepareFolder(const std::string& folder, mode_t mode) {
+  if (mkdir(folder.c_str(), mode) == 0) {
+    if (chmod(folder.c_str(), mode) != 0) return SystemError("cannot open", folder);  // The umask.
+  } else if (errno != EEXIST) {
     return SystemError("cannot make the socket folder", folder);
   }
   struct stat info;
@@ -101,8 +103,8 @@ absl::StatusOr<int> TakeLock(const std::string& path) {
 
 }  // namespace
 
-UnixListener::UnixListener(std::string path, int lock_fd)
-    : path_(std::move(path)), lock_fd_(lock_fd) {}
+UnixListener::UnixListener(std::string path, int lock_fd, Audience audience)
+    : path_(std::move(path)), lock_fd_(lock_fd), audience_(audience) {}
 
 UnixListener::~UnixListener() {
   Stop();
@@ -111,11 +113,12 @@ UnixListener::~UnixListener() {
   close(lock_fd_);
 }
 
-absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Bind(const std::string& path) {
+absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Bind(const std::string& path,
+                                                                 Audience audience) {
   RETURN_IF_ERROR(CheckPath(path));
-  RETURN_IF_ERROR(PrepareFolder(FolderOf(path)));
+  RETURN_IF_ERROR(PrepareFolder(FolderOf(path), audience == Audience::kOwnUser ? 0700 : 0755));
   ASSIGN_OR_RETURN(const int lock_fd, TakeLock(path));
-  std::unique_ptr<UnixListener> listener(new UnixListener(path, lock_fd));
+  std::unique_ptr<UnixListener> listener(new UnixListener(path, lock_fd, audience));
   RETURN_IF_ERROR(listener->RemoveStaleSocket());
   RETURN_IF_ERROR(listener->BindSocket());
   return listener;
@@ -149,11 +152,16 @@ absl::Status UnixListener::BindSocket() {
   stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   listen_fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (stop_fd_ < 0 || listen_fd_ < 0) return SystemError("cannot make a socket for", path_);
-  // Linux gives the new file the mode of the unbound socket, so it never exists with a wider one.
-  if (fchmod(listen_fd_, 0600) != 0) return SystemError("cannot protect", path_);
+  // Linux gives the new file the mode of the unbound socket, less the umask, so it never exists
+  // with a wider one.
+  const mode_t mode = audience_ == Audience::kOwnUser ? 0600 : 0666;
+  if (fchmod(listen_fd_, mode) != 0) return SystemError("cannot protect", path_);
   const sockaddr_un address = AddressOf(path_);
   if (bind(listen_fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return SystemError("cannot bind", path_);
+  }
+  if (audience_ == Audience::kEveryone && chmod(path_.c_str(), mode) != 0) {
+    return SystemError("cannot open to all users", path_);
   }
   struct stat info;
   if (lstat(path_.c_str(), &info) != 0) return SystemError("cannot look at", path_);
@@ -201,7 +209,7 @@ void UnixListener::AcceptLoop() {
     ucred peer{};
     socklen_t length = sizeof(peer);
     const bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
-    if (!known || peer.uid != geteuid()) {
+    if (!known || (audience_ == Audience::kOwnUser && peer.uid != geteuid())) {
       close(fd);
       on_refused_(known ? peer.uid : static_cast<uid_t>(-1));
       continue;

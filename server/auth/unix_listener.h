@@ -20,21 +20,26 @@ namespace skytrain {
 // never removed. Only the holder unlinks a stale socket, and at the end only the socket that it
 // bound itself.
 //
-// Personal mode: only the process's own uid gets through; other connections are closed before a
-// byte of them is read.
+// A connection that is not for its caller is closed before a byte of it is read.
 class UnixListener {
  public:
+  // Who gets through.
+  enum class Audience {
+    kOwnUser,   // The process's own uid: folder 0700, socket 0600.
+    kEveryone,  // Every user of this machine: folder 0755, socket 0666.
+  };
   // A connected socket (non-blocking, close-on-exec) that the callee owns from now on. Runs on the
   // listener's thread.
   using OnConnection = std::function<void(int fd, uid_t uid)>;
   // A connection of `uid` was refused. Runs on the listener's thread.
   using OnRefused = std::function<void(uid_t uid)>;
 
-  // Makes the folder (mode 0700) when it is absent, takes the lock, binds and listens; connections
+  // Makes the folder when it is absent, takes the lock, binds and listens; connections
   // wait until Start. INVALID_ARGUMENT (BAD_SOCKET_PATH: too long, or something else lies there),
   // PERMISSION_DENIED (UNSAFE_SOCKET_FOLDER: not of this user or root, or others may write to it),
   // FAILED_PRECONDITION (SOCKET_IN_USE).
-  static absl::StatusOr<std::unique_ptr<UnixListener>> Bind(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<UnixListener>> Bind(const std::string& path,
+                                                            Audience audience = Audience::kOwnUser);
   ~UnixListener();
 
   // Call once.
@@ -45,13 +50,14 @@ class UnixListener {
   const std::string& path() const { return path_; }
 
  private:
-  UnixListener(std::string path, int lock_fd);
+  UnixListener(std::string path, int lock_fd, Audience audience);
   absl::Status BindSocket();
   absl::Status RemoveStaleSocket() const;
   void AcceptLoop();
 
   const std::string path_;
   const int lock_fd_;
+  const Audience audience_;
   int listen_fd_ = -1;
   int stop_fd_ = -1;  // eventfd: wakes the loop for the last time.
   dev_t device_ = 0;  // Of the socket bound.

@@ -68,7 +68,9 @@ grpc::ServerWriteReactor<v1::ReadBlobResponse>* BlobServiceImpl::ReadBlob(
     return FinishedStream<v1::ReadBlobResponse>::Make(caller.status());
   }
   // On the slow executor: the first read of a model hashes all of it.
-  return BlobStream::Start(calls_.slow_executor(), calls_.live(), blobs_, *request);
+  BlobStream* stream = BlobStream::Start(calls_.slow_executor(), calls_.live(), blobs_, *request);
+  calls_.Guard(*context, *stream);
+  return stream;
 }
 
 }  // namespace skytrain

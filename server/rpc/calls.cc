@@ -4,6 +4,7 @@
 
 #include "common/errors.h"
 #include "common/grpc/status.h"
+#include "server/auth/grpc/credentials.h"
 
 namespace skytrain {
 namespace {
@@ -44,13 +45,26 @@ grpc::ServerUnaryReactor* FinishedWith(grpc::CallbackServerContext* context,
 
 }  // namespace
 
-Calls::Calls(const Peers& peers)
-    : peers_(peers), quick_(kQuickThreads, kMaxWaiting), slow_(kSlowThreads, kMaxWaiting) {}
+Calls::Calls(const Authenticator& authenticator)
+    : authenticator_(authenticator),
+      quick_(kQuickThreads, kMaxWaiting),
+      slow_(kSlowThreads, kMaxWaiting) {}
+
+absl::StatusOr<Identity> Calls::IdentityOf(const grpc::CallbackServerContext& context) const {
+  return authenticator_.Authenticate(CredentialsOf(context));
+}
 
 absl::StatusOr<Caller> Calls::CallerOf(const grpc::CallbackServerContext& context) const {
-  absl::StatusOr<std::string> owner = peers_.OwnerOf(context.peer());
-  if (!owner.ok()) return owner.status();
-  return Caller{*std::move(owner), false};
+  absl::StatusOr<Identity> identity = IdentityOf(context);
+  if (!identity.ok()) return identity.status();
+  return Caller{std::move(identity->owner), identity->admin};
+}
+
+void Calls::Guard(const grpc::CallbackServerContext& context, LongCall& call) const {
+  const absl::StatusOr<Identity> identity = IdentityOf(context);
+  if (!identity.ok()) return call.End(identity.status());
+  if (identity->proof == Identity::Proof::kUnixUser) return;
+  call.SetCheck([this, identity = *identity] { return authenticator_.Recheck(identity); });
 }
 
 absl::StatusOr<Caller> Calls::Admit(const grpc::CallbackServerContext& context) const {

@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/auth/peers.h"
+#include "server/auth/authenticator.h"
 #include "server/jobs/job_manager.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/long_call.h"
@@ -24,7 +24,7 @@ enum class ServingPhase {
 // already and still. Thread-safe.
 class Calls {
  public:
-  explicit Calls(const Peers& peers);  // In phase kStarting.
+  explicit Calls(const Authenticator& authenticator);  // In phase kStarting.
 
   using Body = std::function<absl::Status(const Caller& caller)>;
   // Runs `body` on the executor and finishes the call with its status. The request and response of
@@ -36,11 +36,14 @@ class Calls {
   // As Run, but in every phase: for bodies that touch nothing that recovery makes.
   grpc::ServerUnaryReactor* RunAlways(grpc::CallbackServerContext* context, Body body);
 
-  // Who calls.
+  // Who calls. The errors of Authenticator::Authenticate.
+  absl::StatusOr<Identity> IdentityOf(const grpc::CallbackServerContext& context) const;
   absl::StatusOr<Caller> CallerOf(const grpc::CallbackServerContext& context) const;
   // The same for a long call that is about to begin: UNAVAILABLE (STARTING) while the daemon
   // starts. (While it drains, LiveCalls ends it.)
   absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context) const;
+  // From now on `call` ends soon after what its caller proved himself by is revoked or has expired.
+  void Guard(const grpc::CallbackServerContext& context, LongCall& call) const;
 
   ServingPhase phase() const { return phase_.load(); }
   // Recovery is done.
@@ -56,7 +59,7 @@ class Calls {
   grpc::ServerUnaryReactor* RunOn(Executor& executor, grpc::CallbackServerContext* context,
                                   absl::StatusOr<Caller> caller, Body body);
 
-  const Peers& peers_;
+  const Authenticator& authenticator_;
   std::atomic<ServingPhase> phase_{ServingPhase::kStarting};
   LiveCalls live_;
   Executor quick_;

@@ -96,8 +96,10 @@ grpc::ServerUnaryReactor* JobServiceImpl::WaitJob(grpc::CallbackServerContext* c
     reactor->Finish(ToGrpcStatus(caller.status()));
     return reactor;
   }
-  return WaitCall::Start(calls_.executor(), calls_.live(), jobs_, hub_, *caller, *request,
-                         response);
+  WaitCall* call =
+      WaitCall::Start(calls_.executor(), calls_.live(), jobs_, hub_, *caller, *request, response);
+  calls_.Guard(*context, *call);
+  return call;
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* JobServiceImpl::WatchEvents(
@@ -112,7 +114,10 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* JobServiceImpl::WatchEvents(
     return FinishedStream<grpc::ByteBuffer>::Make(
         BadRequestError("BAD_REQUEST", {{"request", "is not a WatchEventsRequest"}}));
   }
-  return WatchStream::Start(calls_.executor(), calls_.live(), {jobs_, log_, hub_}, *caller, parsed);
+  WatchStream* stream =
+      WatchStream::Start(calls_.executor(), calls_.live(), {jobs_, log_, hub_}, *caller, parsed);
+  calls_.Guard(*context, *stream);
+  return stream;
 }
 
 }  // namespace skytrain

@@ -84,6 +84,21 @@ void LongCall::End(const absl::Status& why) {
   Wake();
 }
 
+void LongCall::SetCheck(std::function<absl::Status()> check) {
+  MutexLock lock(mu_);
+  check_ = std::move(check);
+}
+
+void LongCall::Check() {
+  std::function<absl::Status()> check;
+  {
+    MutexLock lock(mu_);
+    if (check_ == nullptr || end_.has_value()) return;
+    check = check_;
+  }
+  if (const absl::Status status = check(); !status.ok()) End(status);
+}
+
 void LongCall::Done() {
   Release();
   self_.reset();
@@ -139,7 +154,10 @@ void LiveCalls::TickLoop() {
       if (!stop_) stopped_.WaitFor(mu_, kTick);
       if (stop_) return;
     }
-    for (const auto& call : Living()) call->Tick();
+    for (const auto& call : Living()) {
+      call->Check();
+      call->Tick();
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -36,6 +37,11 @@ class LongCall : public std::enable_shared_from_this<LongCall> {
   void Wake() ABSL_LOCKS_EXCLUDED(mu_);
   // Ends the call with `why` at the next Step.
   void End(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
+  // `check` is asked at every tick whether the call may go on; its error ends the call. It must be
+  // quick, and outlive LiveCalls. Call once.
+  void SetCheck(std::function<absl::Status()> check) ABSL_LOCKS_EXCLUDED(mu_);
+  // For the ticker.
+  void Check() ABSL_LOCKS_EXCLUDED(mu_);
   // About five times a second, on the ticker's thread: calls Wake when time alone is news.
   virtual void Tick() {}
 
@@ -79,6 +85,7 @@ class LongCall : public std::enable_shared_from_this<LongCall> {
   Phase phase_ ABSL_GUARDED_BY(mu_) = Phase::kIdle;
   bool news_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);
+  std::function<absl::Status()> check_ ABSL_GUARDED_BY(mu_);
 };
 
 // The long calls that are under way, and the one thread that ticks them. Thread-safe.

@@ -1,6 +1,7 @@
 #include "server/rpc/node_service.h"
 
 #include "common/clock.h"
+#include "common/status_macros.h"
 #include "common/timestamp.h"
 
 namespace skytrain {
@@ -23,8 +24,18 @@ v1::ServerInfo::Phase ToProto(ServingPhase phase) {
 grpc::ServerUnaryReactor* NodeServiceImpl::GetServerInfo(grpc::CallbackServerContext* context,
                                                          const v1::GetServerInfoRequest*,
                                                          v1::ServerInfo* response) {
-  return calls_.RunAlways(context, [=, this](const Caller& caller) {
+  return calls_.RunAlways(context, [=, this](const Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(const Identity identity, calls_.IdentityOf(*context));
     *response = node_.info;
+    response->set_role(caller.admin ? "admin" : "user");
+    if (identity.expiry != absl::InfiniteFuture()) {
+      *response->mutable_credential_expiry() = ToTimestamp(identity.expiry);
+    }
+    if (node_.certificate_expiry != nullptr) {
+      if (const auto expiry = node_.certificate_expiry(); expiry.ok()) {
+        *response->mutable_certificate_expiry() = ToTimestamp(*expiry);
+      }
+    }
     response->set_caller(caller.owner);
     response->set_phase(ToProto(calls_.phase()));
     *response->mutable_time() = ToTimestamp(Clock::Real().Now());

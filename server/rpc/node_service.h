@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,10 @@ class NodeServiceImpl final : public v1::NodeService::CallbackService {
  public:
   // What does not change while the daemon runs.
   struct Node {
-    v1::ServerInfo info;              // Without `caller`, `phase` and `time`.
+    v1::ServerInfo info;              // What is the same for all calls.
     std::vector<v1::Device> devices;  // Without `job`.
+    // When the TLS certificate in use expires. Null: there is none.
+    std::function<absl::StatusOr<absl::Time>()> certificate_expiry;
   };
   NodeServiceImpl(Calls& calls, JobManager& jobs, Node node)
       : calls_(calls), jobs_(jobs), node_(std::move(node)) {}

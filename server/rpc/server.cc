@@ -5,15 +5,28 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "common/errors.h"
 #include "common/grpc/channel.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/server_builder.h"
 
 namespace skytrain {
+namespace {
+
+absl::Status CannotListen(const std::string& address) {
+  return ErrorWithReason(absl::StatusCode::kUnavailable, "PORT_IN_USE",
+                         absl::StrCat("cannot listen on tls:", address,
+                                      ": another program has the port, or the address is not one "
+                                      "of this machine. Choose another one with --listen"));
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(Calls& calls,
-                                                            const std::vector<Service>& services) {
+                                                            const std::vector<Service>& services,
+                                                            const TlsPorts& ports) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -28,9 +41,23 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(Calls& calls,
     builder.RegisterService(service.implementation);
     names.push_back(service.name);
   }
+  // A port shared with another process would give it half of our clients.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  std::vector<int> bound(ports.addresses.size(), 0);
+  for (size_t i = 0; i < bound.size(); ++i) {
+    builder.AddListeningPort(ports.addresses[i], ports.credentials, &bound[i]);
+  }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  for (size_t i = 0; i < bound.size(); ++i) {
+    if (bound[i] <= 0) return CannotListen(ports.addresses[i]);
+  }
   if (server == nullptr) return absl::InternalError("the gRPC server does not start");
   std::unique_ptr<RpcServer> started(new RpcServer(calls, std::move(names), std::move(server)));
+  for (size_t i = 0; i < bound.size(); ++i) {
+    const std::string& address = ports.addresses[i];
+    started->tls_addresses_.push_back(
+        absl::StrCat(address.substr(0, address.rfind(':') + 1), bound[i]));
+  }
   started->SetHealth(false);
   return started;
 }

@@ -12,7 +12,7 @@
 
 namespace skytrain {
 
-// The gRPC server without listeners of its own: connections are handed to it. With the standard
+// The gRPC server. Unix connections are handed to it, TLS ports are its own. With the standard
 // health and reflection services; health is answered for the server as a whole ("") and for each
 // service: NOT_SERVING before SetServing and from Stop on. Thread-safe.
 class RpcServer {
@@ -21,13 +21,22 @@ class RpcServer {
     std::string name;  // "skytrain.v1.JobService".
     grpc::Service* implementation;
   };
+  // The TCP ports to listen on.
+  struct TlsPorts {
+    std::vector<std::string> addresses;  // "HOST:PORT"; port 0: any free one.
+    std::shared_ptr<grpc::ServerCredentials> credentials;
+  };
   // Answers calls from now on; what `calls` does not run in its phase kStarting is refused. The
-  // services and `calls` must outlive it.
+  // services and `calls` must outlive it. UNAVAILABLE (PORT_IN_USE) naming an address that cannot
+  // be had.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(Calls& calls,
-                                                          const std::vector<Service>& services);
+                                                          const std::vector<Service>& services,
+                                                          const TlsPorts& ports);
   ~RpcServer();  // As Stop with no grace.
 
   grpc::Server& server() { return *server_; }
+  // What it listens on, "HOST:PORT" with the ports that it got.
+  const std::vector<std::string>& tls_addresses() const { return tls_addresses_; }
 
   // Recovery is done: health says SERVING, `calls` runs everything.
   void SetServing();
@@ -43,6 +52,7 @@ class RpcServer {
 
   Calls& calls_;
   const std::vector<std::string> names_;  // Of the services.
+  std::vector<std::string> tls_addresses_;
   std::unique_ptr<grpc::Server> server_;
   bool stopped_ = false;
 };

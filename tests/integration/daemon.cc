@@ -102,6 +102,9 @@ absl::Status Daemon::Start() {
   pollfd polled{out[0], POLLIN, 0};
   while (poll(&polled, 1, 20'000) > 0 && read(out[0], &byte, 1) == 1 && byte != '\n') line += byte;
   close(out[0]);
+  if (const size_t tls = line.find(" tls:"); tls != std::string::npos) {
+    tls_address_ = line.substr(tls + 5);
+  }
   if (absl::StrContains(line, "serving on unix:" + SocketPath())) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("skytraind said '", line, "'\n", Log()));
 }

@@ -8,3 +8,8 @@ add_dependencies(skytrain_test_daemon skytraind skytrain-shepherd skytrain-probe
 skytrain_test(daemon_test LABEL rpc TIMEOUT 120 SOURCES daemon_test.cc DEPS skytrain::test_daemon skytrain::common_digest)
 skytrain_test(life_cycle_test LABEL rpc TIMEOUT 120 SOURCES life_cycle_test.cc
   DEPS skytrain::test_daemon SQLite::SQLite3)
+skytrain_library(test_tls_world
+  SOURCES tls_world.cc
+  DEPS skytrain::test_daemon skytrain::test_support skytrain::test_certificates)
+target_compile_definitions(skytrain_test_tls_world PRIVATE SKYTRAIN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+skytrain_test(tls_test LABEL rpc TIMEOUT 120 SOURCES tls_test.cc DEPS skytrain::test_tls_world)

@@ -39,6 +39,8 @@ class Daemon {
   const std::string& SocketPath() const { return socket_; }
   std::string WorkDir() const { return root_ + "/state/work"; }
   std::string Log() const;
+  // HOST:PORT of the TLS port among the `flags`; empty: there is none.
+  const std::string& TlsAddress() const { return tls_address_; }
   // A new connection.
   std::shared_ptr<grpc::Channel> Connect() const;
 
@@ -46,6 +48,7 @@ class Daemon {
   std::string root_;
   std::vector<std::string> flags_;
   std::string socket_;
+  std::string tls_address_;
   int pid_ = 0;
 };
 

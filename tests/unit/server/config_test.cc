@@ -28,7 +28,7 @@ TEST(ConfigTest, DefaultsDependOnWhoAndWhere) {
   for (const auto& test : kCases) {
     Config config;
     ASSERT_TRUE(CompleteConfig(test.surroundings, &config).ok()) << test.what;
-    EXPECT_EQ(config.listen, test.listen) << test.what;
+    EXPECT_EQ(config.listen, std::vector<std::string>{test.listen}) << test.what;
     EXPECT_EQ(config.state_dir, test.state_dir) << test.what;
     EXPECT_EQ(config.work_dir, std::string(test.state_dir) + "/work") << test.what;
   }
@@ -46,12 +46,14 @@ TEST(ConfigTest, BinariesLieBesideTheDaemon) {
 TEST(ConfigTest, FileSetsEveryKey) {
   Config config;
   const absl::Status status = ApplyConfigText(R"(
-listen: ["unix:/tmp/x/s.sock"]
+listen: ["unix:/tmp/x/s.sock", "tls:[::]:7443"]
 state_dir: /s
 work_dir: /w
 data_roots: [/tmp, /usr]
 launcher: local
-mode: personal
+mode: shared
+auth: {admins: [ana, ben]}
+tls: {certificate: /t/c, key: /t/k, client_ca: /t/a}
 cpus: 3
 gpus: 0
 limits: {queued_jobs: 7, spec_bytes: 2048, log_bytes: 4096}
@@ -63,7 +65,13 @@ probe: /b/p
 )",
                                               "s.yaml", &config);
   ASSERT_TRUE(status.ok()) << status;
-  EXPECT_EQ(config.SocketPath(), "/tmp/x/s.sock");
+  EXPECT_EQ(config.SocketPaths(), std::vector<std::string>{"/tmp/x/s.sock"});
+  EXPECT_EQ(config.TlsAddresses(), std::vector<std::string>{"[::]:7443"});
+  EXPECT_EQ(config.mode, Mode::kShared);
+  EXPECT_EQ(config.admins, (std::vector<std::string>{"ana", "ben"}));
+  EXPECT_EQ(config.tls_certificate, "/t/c");
+  EXPECT_EQ(config.tls_key, "/t/k");
+  EXPECT_EQ(config.tls_client_ca, "/t/a");
   EXPECT_EQ(config.state_dir, "/s");
   EXPECT_EQ(config.work_dir, "/w");
   EXPECT_EQ(config.data_roots, (std::vector<std::string>{"/tmp", "/usr"}));
@@ -90,7 +98,8 @@ TEST(ConfigTest, MistakesOfAFileAreNamedWithTheirPlace) {
       {"cpus: -2\n", "s.yaml:1:7: cpus: must be a whole number from 0"},
       {"limits: 3\n", "s.yaml:1:9: must be a map of keys"},
       {"state_dir: [/a, /b]\n", "s.yaml:1:12: state_dir: must be one value"},
-      {"listen: [unix:/a, unix:/b]\n", "takes one address"},
+      {"mode: public\n", "s.yaml:1:7: mode: must be personal, shared or site"},
+      {"auth: {admins: ['ana lopez']}\n", "cannot be the name of an owner"},
       {"log_json: yes\n", "must be true or false"},
       {"jobs_visible_to: group\n", "must be owner or all"},
       {"cpus: 1\ncpus: 2\n", "s.yaml:2:1"},
@@ -116,19 +125,48 @@ TEST(ConfigTest, WhatThisVersionCannotServeIsRefusedAtTheStart) {
     const char* value;
     const char* reason;
   } kCases[] = {
-      {&Config::listen, "tls:0.0.0.0:7443", "NOT_AVAILABLE"},
-      {&Config::listen, "unix:relative.sock", "BAD_CONFIG"},
-      {&Config::listen, "localhost:80", "BAD_CONFIG"},
       {&Config::launcher, "slurm", "NOT_AVAILABLE"},
       {&Config::launcher, "kubernetes", "BAD_CONFIG"},
-      {&Config::mode, "site", "NOT_AVAILABLE"},
-      {&Config::mode, "public", "BAD_CONFIG"},
   };
   for (const auto& test : kCases) {
     Config config;
     config.*test.field = test.value;
     EXPECT_EQ(ReasonOf(CompleteConfig(Home(), &config)), test.reason) << test.value;
   }
+}
+
+TEST(ConfigTest, AddressesThatCannotBeServedAreRefused) {
+  const struct {
+    const char* listen;
+    const char* message;
+  } kCases[] = {
+      {"unix:relative.sock", "absolute path"},
+      {"localhost:80", "TCP without encryption is not offered"},
+      {"tcp:127.0.0.1:80", "Write tls:127.0.0.1:80"},
+      {"tls:0.0.0.0", "tls:HOST:PORT"},
+      {"tls:0.0.0.0:70000", "tls:HOST:PORT"},
+      {"tls::1:7443", "in brackets"},
+      {"tls::7443", "tls:HOST:PORT"},
+      {"tls:0.0.0.0:7443", "tls.certificate and tls.key"},
+  };
+  for (const auto& test : kCases) {
+    Config config;
+    config.listen = {test.listen};
+    const absl::Status status = CompleteConfig(Home(), &config);
+    EXPECT_EQ(ReasonOf(status), "BAD_CONFIG") << test.listen;
+    EXPECT_NE(status.message().find(test.message), absl::string_view::npos) << status;
+  }
+}
+
+TEST(ConfigTest, SiteModeNeedsRootAndServesWhereEverybodyLooks) {
+  Config config;
+  config.mode = Mode::kSite;
+  EXPECT_EQ(ReasonOf(CompleteConfig(Home(), &config)), "BAD_CONFIG");
+  Surroundings root = Home();
+  root.root = true;
+  root.xdg_runtime_dir = "/run/user/0";
+  ASSERT_TRUE(CompleteConfig(root, &config).ok());
+  EXPECT_EQ(config.listen, std::vector<std::string>{"unix:/run/skytrain/skytraind.sock"});
 }
 
 TEST(ConfigTest, AbsentDataRootIsRefused) {
@@ -145,7 +183,7 @@ TEST(ConfigTest, FlagsGoBeforeTheDefaults) {
                         "/usr",        "--cpus",   "2"};
   const Invocation invocation = ParseCommandLine(std::size(argv), const_cast<char**>(argv), Home());
   ASSERT_FALSE(invocation.exit_now);
-  EXPECT_EQ(invocation.config.listen, "unix:/tmp/d/s.sock");
+  EXPECT_EQ(invocation.config.listen, std::vector<std::string>{"unix:/tmp/d/s.sock"});
   EXPECT_EQ(invocation.config.data_roots, (std::vector<std::string>{"/tmp", "/usr"}));
   EXPECT_EQ(invocation.config.cpus, 2);
 }

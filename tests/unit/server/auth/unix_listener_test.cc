@@ -114,6 +114,36 @@ TEST_F(UnixListenerTest, ForeignUserIsRefusedEvenWhereTheFolderIsOpen) {
   EXPECT_EQ(refused.uid, kNobody);
 }
 
+TEST_F(UnixListenerTest, ForEveryoneItLetsForeignUsersThrough) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  const mode_t mask = umask(0077);
+  auto listener = UnixListener::Bind(folder_ + "/open/s.sock", UnixListener::Audience::kEveryone);
+  umask(mask);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  chmod(folder_.c_str(), 0755);
+  Connection got;
+  (*listener)->Start(
+      [&](int fd, uid_t uid) {
+        MutexLock lock(got.mu);
+        got.uid = uid;
+        close(fd);
+        got.changed.NotifyAll();
+      },
+      [](uid_t) { FAIL(); });
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (setgid(kNobody) != 0 || setuid(kNobody) != 0) _exit(2);
+    _exit(Connect(folder_ + "/open/s.sock") >= 0 ? 0 : 3);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  MutexLock lock(got.mu);
+  while (got.uid == 0) got.changed.Wait(got.mu);
+  EXPECT_EQ(got.uid, kNobody);
+}
+
 TEST_F(UnixListenerTest, StaleSocketIsReplaced) {
   const int dead = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
