@@ -28,6 +28,9 @@ struct Config {
   int gpus = -1;                        // gpus. -1: as many as there are.
   bool jobs_visible_to_all = false;     // jobs_visible_to: owner or all.
   int64_t max_queued_jobs = 1000;       // limits.queued_jobs
+  int max_queued_jobs_per_owner = 0;    // limits.queued_jobs_per_owner. 0: no limit.
+  int max_running_jobs_per_owner = 0;   // limits.running_jobs_per_owner. 0: no limit.
+  int max_priority = 0;                 // limits.priority: above it only admins.
   int64_t max_spec_bytes = 1 << 20;     // limits.spec_bytes: of one CreateJob request.
   int64_t log_quota_bytes = 64 << 20;   // limits.log_bytes: per attempt, rank and stream.
   bool log_json = false;                // log_json

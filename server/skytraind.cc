@@ -110,6 +110,9 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   options.cpu_slots = static_cast<int>(cpus.size());
   options.jobs_visible_to_all = config.jobs_visible_to_all;
   options.max_queued_jobs = config.max_queued_jobs;
+  options.max_queued_jobs_per_owner = config.max_queued_jobs_per_owner;
+  options.max_running_jobs_per_owner = config.max_running_jobs_per_owner;
+  options.max_priority = config.max_priority;
   options.log_quota_bytes = config.log_quota_bytes;
   options.manifest = [&inspector](const v1::Data& data, const std::string& target) {
     return inspector.Inspect(data, target);

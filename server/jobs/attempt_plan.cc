@@ -12,12 +12,6 @@ constexpr int kDefaultCpus = 2;
 constexpr int64_t kDefaultStallSeconds = 30 * 60;
 constexpr int64_t kDefaultGraceSeconds = 60;
 
-v1::Limits FillIn(v1::Limits limits) {
-  if (!limits.has_stall()) limits.mutable_stall()->set_seconds(kDefaultStallSeconds);
-  if (!limits.has_grace()) limits.mutable_grace()->set_seconds(kDefaultGraceSeconds);
-  return limits;
-}
-
 const v1::Resources& ResourcesOf(const v1::Job& job) {
   return job.has_evaluation() ? job.evaluation().resources() : job.experiment().resources();
 }
@@ -46,6 +40,13 @@ std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options,
   });
 }
 
+v1::Limits LimitsOf(const v1::Job& job) {
+  v1::Limits limits = job.experiment().limits();
+  if (!limits.has_stall()) limits.mutable_stall()->set_seconds(kDefaultStallSeconds);
+  if (!limits.has_grace()) limits.mutable_grace()->set_seconds(kDefaultGraceSeconds);
+  return limits;
+}
+
 Demand DemandOf(const v1::Job& job, int cpu_slots) {
   const v1::Resources& resources = ResourcesOf(job);
   if (resources.gpus() > 0) return {resources.gpus(), 0};
@@ -66,11 +67,10 @@ absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(
     work.set_model_dir(model.dir);
     *work.mutable_data() = job.evaluation().data();
     work.set_split(job.evaluation().split());
-    *spec.mutable_limits() = FillIn({});
   } else {
     *spec.mutable_experiment() = job.experiment();
-    *spec.mutable_limits() = FillIn(job.experiment().limits());
   }
+  *spec.mutable_limits() = LimitsOf(job);
   spec.set_build(options.build);
   spec.set_worker_binary(options.worker_binary);
   spec.set_cache_dir(options.cache_dir);

@@ -27,6 +27,9 @@ struct Demand {
 // Default: two CPU slots, or all of a node that has fewer.
 Demand DemandOf(const v1::Job& job, int cpu_slots);
 
+// Of each attempt of the job, with every default filled in. An evaluation has no time limit.
+v1::Limits LimitsOf(const v1::Job& job);
+
 // attempt.binpb of the newest attempt of `job`, complete, with all limits filled in. Errors are
 // those of finding the model of an evaluation.
 absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options& options,

@@ -1,59 +1,90 @@
 #include "server/jobs/job_dispatcher.h"
 
-#include <chrono>
+#include <algorithm>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "common/status_macros.h"
-#include "google/protobuf/util/time_util.h"
-#include "server/jobs/attempt_plan.h"
+#include "common/timestamp.h"
+#include "server/jobs/queue_facts.h"
 
 namespace skytrain {
 namespace {
 
-// When an assignment could not be stored (a full disk): so long until the next try.
-constexpr std::chrono::seconds kRetry(1);
+// When a decision could not be stored (a full disk): so long until the next try.
+constexpr absl::Duration kRetry = absl::Seconds(1);
+// Expected starts and usage age even when nothing happens.
+constexpr absl::Duration kLongestWait = absl::Minutes(1);
+constexpr absl::Duration kUsageInterval = absl::Minutes(1);
+// A pass is followed by a pause of so many times its length.
+constexpr int kPauseFactor = 4;
+
+DeviceKind KindOf(const std::string& device) {
+  return absl::StartsWith(device, "gpu:") ? kGpu : kCpu;
+}
 
 absl::Status Assign(const std::vector<std::string>& devices, absl::Time now,
                     JobJournal::Draft& draft) {
   v1::Attempt& attempt = *draft.job().add_attempts();
   attempt.set_number(draft.job().attempts_size());
   attempt.mutable_devices()->Assign(devices.begin(), devices.end());
-  *attempt.mutable_start_time() =
-      google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(now));
+  *attempt.mutable_start_time() = ToTimestamp(now);
   draft.rank_result().Clear();
   return draft.Apply(JobEventType::kAssigned, absl::StrCat("on ", absl::StrJoin(devices, ", ")));
+}
+
+// Whether the job does not take its turn although it has one, so that nothing is kept for it.
+bool StandsAside(const Wait& wait) {
+  return wait.why == Wait::Why::kPause || wait.why == Wait::Why::kOwnerLimit ||
+         wait.why == Wait::Why::kTooLarge;
 }
 
 }  // namespace
 
 JobDispatcher::JobDispatcher(const AttemptEnvironment& environment, EventHub& hub)
-    : environment_(environment), hub_(hub) {}
+    : environment_(environment),
+      hub_(hub),
+      usage_(environment.database),
+      queue_(std::make_shared<QueueView>()) {}
 
 JobDispatcher::~JobDispatcher() { Shutdown(); }
 
 void JobDispatcher::Add(JobRecord record) {
-  const std::string uid = record.job.uid();
-  const bool active = IsActive(record.job.state());
+  const v1::Job& job = record.job;
+  const std::string uid = job.uid();
+  const bool active = IsActive(job.state());
+  const bool queued = job.state() == v1::QUEUED;
   Entry entry;
-  const Demand demand = DemandOf(record.job, environment_.options.cpu_slots);
-  entry.demand = {uid, demand.gpus, demand.cpus};
+  entry.facts = MakeWaiting(job, environment_.options.cpu_slots);
+  entry.preemptible = IsPreemptible(job);
+  entry.grace = GraceOf(job);
   if (active) {
-    const auto& devices = record.job.attempts().rbegin()->devices();
-    entry.devices.assign(devices.begin(), devices.end());
+    const v1::Attempt& attempt = *job.attempts().rbegin();
+    entry.devices.assign(attempt.devices().begin(), attempt.devices().end());
+    entry.started = entry.charged_until = ToTime(attempt.start_time());
   }
   entry.journal = std::make_shared<JobJournal>(std::move(record), environment_.database, hub_,
                                                environment_.clock);
   MutexLock lock(mu_);
   if (active) entry.supervisor = Supervise(AttemptSupervisor::Begin::kAdopt, entry.journal);
+  SetQueued(entry, queued);
   entries_[uid] = std::move(entry);
   dirty_ = true;
   changed_.NotifyOne();
 }
 
-void JobDispatcher::Start() {
+absl::Status JobDispatcher::Start() {
+  RETURN_IF_ERROR(usage_.Load());
+  {
+    MutexLock lock(mu_);
+    for (auto& [uid, entry] : entries_) {
+      entry.charged_until = std::max(entry.charged_until, usage_.charged_until());
+    }
+  }
   thread_ = std::thread([this] { Loop(); });
+  return absl::OkStatus();
 }
 
 std::unique_ptr<AttemptSupervisor> JobDispatcher::Supervise(AttemptSupervisor::Begin begin,
@@ -77,33 +108,47 @@ std::shared_ptr<JobJournal> JobDispatcher::Find(const std::string& uid) {
 
 void JobDispatcher::Wake(const std::string& uid) {
   MutexLock lock(mu_);
-  const auto entry = entries_.find(uid);
-  if (entry != entries_.end() && entry->second.supervisor != nullptr) {
-    entry->second.supervisor->Wake();
+  const auto found = entries_.find(uid);
+  if (found != entries_.end()) {
+    Entry& entry = found->second;
+    if (entry.supervisor != nullptr) {
+      entry.supervisor->Wake();
+    } else {
+      SetQueued(entry, entry.journal->state() == v1::QUEUED);
+    }
   }
   dirty_ = true;
   changed_.NotifyOne();
 }
 
-int JobDispatcher::QueuedCount() {
-  MutexLock lock(mu_);
-  int queued = 0;
-  for (const auto& [uid, entry] : entries_) queued += entry.journal->state() == v1::QUEUED;
-  return queued;
+void JobDispatcher::SetQueued(Entry& entry, bool queued) {
+  if (entry.queued == queued) return;
+  entry.queued = queued;
+  queued_ += queued ? 1 : -1;
+  int& of_owner = queued_of_[entry.facts->owner];
+  of_owner += queued ? 1 : -1;
+  if (of_owner == 0) queued_of_.erase(entry.facts->owner);
 }
 
-int JobDispatcher::QueuePosition(const std::string& wanted) {
+int JobDispatcher::QueuedCount() {
   MutexLock lock(mu_);
-  int position = 0;
-  for (const auto& [uid, entry] : entries_) {
-    if (entry.journal->state() != v1::QUEUED) continue;
-    ++position;
-    if (uid == wanted) return position;
-  }
-  return 0;
+  return queued_;
+}
+
+int JobDispatcher::QueuedCountOf(const std::string& owner) {
+  MutexLock lock(mu_);
+  const auto found = queued_of_.find(owner);
+  return found == queued_of_.end() ? 0 : found->second;
+}
+
+std::shared_ptr<const QueueView> JobDispatcher::Queue() {
+  MutexLock lock(mu_);
+  return queue_;
 }
 
 std::vector<std::pair<std::string, std::string>> JobDispatcher::Holders() {
+  std::vector<std::pair<std::string, std::string>> holders;
+  for (NodeDevice& device : Devices()) holders.emplace_back(std::move(device.name), "");
   absl::flat_hash_map<std::string, std::string> held;
   {
     MutexLock lock(mu_);
@@ -111,11 +156,6 @@ std::vector<std::pair<std::string, std::string>> JobDispatcher::Holders() {
       if (!IsActive(entry.journal->state())) continue;
       for (const std::string& device : entry.devices) held[device] = uid;
     }
-  }
-  std::vector<std::pair<std::string, std::string>> holders;
-  for (const std::string& gpu : environment_.options.gpu_devices) holders.emplace_back(gpu, "");
-  for (int slot = 0; slot < environment_.options.cpu_slots; ++slot) {
-    holders.emplace_back(absl::StrCat("cpu:", slot), "");
   }
   for (auto& [device, uid] : holders) {
     if (const auto found = held.find(device); found != held.end()) uid = found->second;
@@ -129,7 +169,10 @@ void JobDispatcher::Shutdown() {
     stop_ = true;
     changed_.NotifyAll();
   }
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) {
+    thread_.join();
+    StoreUsage();
+  }
   std::map<std::string, Entry> entries;
   {
     MutexLock lock(mu_);
@@ -138,31 +181,50 @@ void JobDispatcher::Shutdown() {
 }
 
 void JobDispatcher::Loop() {
-  while (true) {
-    {
-      MutexLock lock(mu_);
-      while (!dirty_ && !stop_) changed_.Wait(mu_);
-      if (stop_) return;
-      dirty_ = false;
-    }
+  while (WaitForPass()) {
+    const absl::Duration begin = environment_.clock.Monotonic();
     Reap();
-    StartAttempts();
+    Pass();
+    const absl::Duration end = environment_.clock.Monotonic();
+    if (environment_.clock.Now() - usage_stored_ >= kUsageInterval) StoreUsage();
+    MutexLock lock(mu_);
+    not_before_ = end + kPauseFactor * (end - begin);
   }
+}
+
+bool JobDispatcher::WaitForPass() {
+  MutexLock lock(mu_);
+  while (!stop_) {
+    const absl::Duration pause = not_before_ - environment_.clock.Monotonic();
+    const absl::Duration due = due_ - environment_.clock.Now();
+    const bool wanted = dirty_ || due <= absl::ZeroDuration();
+    if (wanted && pause <= absl::ZeroDuration()) break;
+    changed_.WaitFor(mu_, absl::ToChronoNanoseconds(
+                              std::min(wanted ? pause : std::max(pause, due), kLongestWait)));
+  }
+  dirty_ = false;
+  return !stop_;
 }
 
 void JobDispatcher::Reap() {
   std::vector<std::unique_ptr<AttemptSupervisor>> ended;
+  std::vector<std::shared_ptr<JobJournal>> requeued;
   std::vector<Entry> over;
+  const absl::Time now = environment_.clock.Now();
   {
     MutexLock lock(mu_);
     for (auto it = entries_.begin(); it != entries_.end();) {
       Entry& entry = it->second;
       if (entry.attempt_ended) {
+        Charge(now, entry);
         ended.push_back(std::move(entry.supervisor));
+        requeued.push_back(entry.journal);
         entry.devices.clear();
+        entry.stopping_since = absl::InfiniteFuture();
         entry.attempt_ended = false;
       }
       if (entry.supervisor == nullptr && IsTerminal(entry.journal->state())) {
+        SetQueued(entry, false);
         over.push_back(std::move(entry));
         it = entries_.erase(it);
       } else {
@@ -170,58 +232,189 @@ void JobDispatcher::Reap() {
       }
     }
   }
+  for (const auto& journal : requeued) {
+    // Without the lock: a commit may be under way. The job may have to pause before its next try.
+    auto facts = MakeWaiting(journal->Copy().job, environment_.options.cpu_slots);
+    MutexLock lock(mu_);
+    const auto entry = entries_.find(journal->uid());
+    if (entry == entries_.end()) continue;
+    entry->second.facts = std::move(facts);
+    SetQueued(entry->second, journal->state() == v1::QUEUED);
+  }
+  if (!ended.empty()) StoreUsage();
 }
 
-ScheduleInput JobDispatcher::Snapshot() {
-  using Kind = ScheduleInput::Device::Kind;
-  absl::flat_hash_map<std::string, bool> held;
-  ScheduleInput input;
-  MutexLock lock(mu_);
-  for (const auto& [uid, entry] : entries_) {
-    if (entry.supervisor != nullptr) {
-      for (const std::string& device : entry.devices) held[device] = true;
-    } else if (entry.journal->state() == v1::QUEUED) {
-      input.queue.push_back(entry.demand);
+void JobDispatcher::Charge(absl::Time now, Entry& entry) {
+  double weight = 0;
+  for (const std::string& device : entry.devices) weight += DeviceWeight(KindOf(device));
+  usage_.Charge(entry.facts->owner, weight, entry.charged_until, now);
+  entry.charged_until = std::max(entry.charged_until, now);
+}
+
+void JobDispatcher::StoreUsage() {
+  usage_stored_ = environment_.clock.Now();
+  if (const absl::Status stored = usage_.Store(); !stored.ok()) {
+    environment_.Log(absl::StrCat("usage of the owners: ", stored.message()));
+  }
+}
+
+std::vector<NodeDevice> JobDispatcher::Devices() const {
+  std::vector<NodeDevice> devices;
+  const auto add = [&devices](std::string name) {
+    NodeDevice& device = devices.emplace_back();
+    device.kind = KindOf(name);
+    device.name = std::move(name);
+  };
+  for (const std::string& gpu : environment_.options.gpu_devices) add(gpu);
+  for (int slot = 0; slot < environment_.options.cpu_slots; ++slot) add(absl::StrCat("cpu:", slot));
+  return devices;
+}
+
+Snapshot JobDispatcher::TakeSnapshot() {
+  Snapshot snapshot;
+  snapshot.now = environment_.clock.Now();
+  snapshot.running_jobs_per_owner = environment_.options.max_running_jobs_per_owner;
+  snapshot.devices = Devices();
+  absl::flat_hash_map<std::string, int> index;
+  for (size_t i = 0; i < snapshot.devices.size(); ++i) {
+    index[snapshot.devices[i].name] = static_cast<int>(i);
+  }
+  {
+    MutexLock lock(mu_);
+    snapshot.waiting.reserve(queued_);
+    for (auto& [uid, entry] : entries_) {
+      if (entry.supervisor != nullptr) {
+        Charge(snapshot.now, entry);
+        snapshot.running.push_back(Running(index, snapshot.now, entry));
+      } else if (entry.queued && entry.journal->state() == v1::QUEUED) {
+        snapshot.waiting.push_back(entry.facts);
+      }
+    }
+    ApplyReservations(index, snapshot);
+  }
+  snapshot.usage = usage_.At(snapshot.now);
+  return snapshot;
+}
+
+RunningJob JobDispatcher::Running(const absl::flat_hash_map<std::string, int>& index,
+                                  absl::Time now, Entry& entry) {
+  RunningJob job;
+  job.uid = entry.facts->uid;
+  job.name = entry.facts->name;
+  job.owner = entry.facts->owner;
+  job.priority = entry.facts->priority;
+  job.preemptible = entry.preemptible;
+  for (const std::string& device : entry.devices) {
+    // One that an earlier daemon gave may be gone.
+    if (const auto found = index.find(device); found != index.end()) {
+      job.devices.push_back(found->second);
     }
   }
-  for (const std::string& gpu : environment_.options.gpu_devices) {
-    input.devices.push_back({gpu, Kind::kGpu, !held.contains(gpu)});
+  job.started = entry.started;
+  job.grace = entry.grace;
+  job.stopping = entry.journal->state() == v1::STOPPING;
+  job.ends = entry.started + entry.facts->time_limit;
+  if (job.stopping) {
+    entry.stopping_since = std::min(entry.stopping_since, now);
+    job.ends = std::min(job.ends, entry.stopping_since + entry.grace);
   }
-  for (int slot = 0; slot < environment_.options.cpu_slots; ++slot) {
-    std::string name = absl::StrCat("cpu:", slot);
-    const bool free = !held.contains(name);
-    input.devices.push_back({std::move(name), Kind::kCpu, free});
-  }
-  return input;
+  return job;
 }
 
-void JobDispatcher::StartAttempts() {
-  bool all_stored = true;
-  for (const Assignment& assignment : Schedule(Snapshot())) {
-    all_stored = StartAttempt(assignment) && all_stored;
+void JobDispatcher::ApplyReservations(const absl::flat_hash_map<std::string, int>& index,
+                                      Snapshot& snapshot) {
+  absl::erase_if(reserved_, [&](const auto& reservation) {
+    const auto entry = entries_.find(reservation.second);
+    return entry == entries_.end() || !entry->second.queued;
+  });
+  for (const auto& [device, uid] : reserved_) {
+    if (const auto found = index.find(device); found != index.end()) {
+      snapshot.devices[found->second].reserved_for = uid;
+    }
   }
+}
+
+void JobDispatcher::Pass() {
+  Snapshot snapshot = TakeSnapshot();
+  Decisions decisions = Schedule(snapshot);
+  std::vector<Launch> launches;
+  for (const Assignment& assignment : decisions.assignments) {
+    Launch& launch = launches.emplace_back();
+    launch.uid = snapshot.waiting[assignment.waiting]->uid;
+    for (const int device : assignment.devices) {
+      launch.devices.push_back(snapshot.devices[device].name);
+    }
+  }
+  std::vector<GiveWay> give_ways;
+  for (const Preemption& preemption : decisions.preemptions) {
+    const WaitingJob& to = *snapshot.waiting[preemption.waiting];
+    give_ways.push_back({snapshot.running[preemption.running].uid, to.uid, to.priority});
+  }
+  Publish(std::move(snapshot), std::move(decisions.waits));
+  bool all_stored = true;
+  for (const Launch& launch : launches) all_stored &= StartAttempt(launch);
+  for (const GiveWay& give_way : give_ways) all_stored &= Preempt(give_way);
   if (all_stored) return;
   MutexLock lock(mu_);
-  if (!stop_ && !dirty_) changed_.WaitFor(mu_, kRetry);
-  dirty_ = true;
+  due_ = std::min(due_, environment_.clock.Now() + kRetry);
 }
 
-bool JobDispatcher::StartAttempt(const Assignment& assignment) {
-  const std::shared_ptr<JobJournal> journal = Find(assignment.uid);
+void JobDispatcher::Publish(Snapshot snapshot, std::vector<Wait> waits) {
+  const absl::Time now = snapshot.now;
+  const bool idle = snapshot.running.empty() && waits.empty();
+  absl::Time due = idle ? absl::InfiniteFuture() : now + kLongestWait;
+  for (const Wait& wait : waits) {
+    if (wait.why == Wait::Why::kPause) due = std::min(due, wait.expected_start);
+  }
+  auto queue = std::make_shared<const QueueView>(std::move(snapshot), std::move(waits));
+  MutexLock lock(mu_);
+  due_ = due;
+  absl::erase_if(reserved_, [&](const auto& reservation) {
+    const Wait* const wait = queue->Find(reservation.second);
+    return wait != nullptr && StandsAside(*wait);
+  });
+  queue_.swap(queue);
+}
+
+bool JobDispatcher::StartAttempt(const Launch& launch) {
+  const std::shared_ptr<JobJournal> journal = Find(launch.uid);
   if (journal == nullptr) return true;
+  const absl::Time now = environment_.clock.Now();
   const absl::Status stored =
-      journal->Change(Database::Priority::kControl, [&](JobJournal::Draft& draft) {
-        return Assign(assignment.devices, environment_.clock.Now(), draft);
-      });
+      journal->Change(Database::Priority::kControl,
+                      [&](JobJournal::Draft& draft) { return Assign(launch.devices, now, draft); });
   if (absl::IsFailedPrecondition(stored)) return true;  // Cancelled just now.
   if (!stored.ok()) {
-    environment_.Log(absl::StrCat("job ", assignment.uid, " waits: ", stored.message()));
+    environment_.Log(absl::StrCat("job ", launch.uid, " waits: ", stored.message()));
     return false;
   }
   MutexLock lock(mu_);
-  Entry& entry = entries_.at(assignment.uid);
-  entry.devices = assignment.devices;
+  Entry& entry = entries_.at(launch.uid);
+  SetQueued(entry, false);
+  entry.devices = launch.devices;
+  entry.started = entry.charged_until = now;
   entry.supervisor = Supervise(AttemptSupervisor::Begin::kLaunch, journal);
+  return true;
+}
+
+bool JobDispatcher::Preempt(const GiveWay& give_way) {
+  const std::shared_ptr<JobJournal> journal = Find(give_way.uid);
+  if (journal == nullptr) return true;
+  const absl::Status stored =
+      journal->Change(Database::Priority::kControl, [&](JobJournal::Draft& draft) {
+        return draft.Apply(JobEventType::kPreempt,
+                           absl::StrCat("makes way for a job of priority ", give_way.to_priority));
+      });
+  if (absl::IsFailedPrecondition(stored)) return true;  // It ended, or stops already.
+  if (!stored.ok()) {
+    environment_.Log(absl::StrCat("job ", give_way.uid, " goes on: ", stored.message()));
+    return false;
+  }
+  MutexLock lock(mu_);
+  const auto found = entries_.find(give_way.uid);
+  if (found == entries_.end() || found->second.supervisor == nullptr) return true;
+  for (const std::string& device : found->second.devices) reserved_[device] = give_way.to;
+  found->second.supervisor->Wake();
   return true;
 }
 

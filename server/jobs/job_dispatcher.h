@@ -8,15 +8,26 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "common/mutex.h"
 #include "server/jobs/attempt_supervisor.h"
 #include "server/jobs/job_journal.h"
+#include "server/jobs/queue_view.h"
+#include "server/jobs/usage_keeper.h"
 #include "server/scheduling/scheduler.h"
+#include "server/scheduling/snapshot.h"
 
 namespace skytrain {
 
-// Holds the live (not finished) jobs, gives them devices in the order that server/scheduling
-// decides, and keeps a supervisor for each that runs. Thread-safe.
+// Holds the live (not finished) jobs, does what server/scheduling decides about them (gives them
+// devices, makes some give way to others), and keeps a supervisor for each that runs. Thread-safe.
+//
+// One thread of its own does it, in passes: drop what has ended, take a snapshot, decide, publish
+// the queue as it is now, start and preempt. A pass is due when something has changed or when a
+// pause ends; it takes a fifth of the time at most, however long the queue and however many the
+// changes.
 class JobDispatcher {
  public:
   JobDispatcher(const AttemptEnvironment& environment, EventHub& hub);
@@ -26,16 +37,17 @@ class JobDispatcher {
   // where an earlier daemon left it.
   void Add(JobRecord record) ABSL_LOCKS_EXCLUDED(mu_);
   // Begins to give out devices. After all jobs of an earlier daemon were added, since they hold
-  // theirs already.
-  void Start();
+  // theirs already. An error is one of the database.
+  absl::Status Start();
   // Null when the job is not live.
   std::shared_ptr<JobJournal> Find(const std::string& uid) ABSL_LOCKS_EXCLUDED(mu_);
   // The job's state was changed from outside of its run.
   void Wake(const std::string& uid) ABSL_LOCKS_EXCLUDED(mu_);
 
   int QueuedCount() ABSL_LOCKS_EXCLUDED(mu_);
-  // From 1; 0: not queued.
-  int QueuePosition(const std::string& uid) ABSL_LOCKS_EXCLUDED(mu_);
+  int QueuedCountOf(const std::string& owner) ABSL_LOCKS_EXCLUDED(mu_);
+  // As the last pass left it; a job that came or went since shows at the next.
+  std::shared_ptr<const QueueView> Queue() ABSL_LOCKS_EXCLUDED(mu_);
   // Device and uid of the job that holds it ("": free).
   std::vector<std::pair<std::string, std::string>> Holders() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -45,29 +57,68 @@ class JobDispatcher {
  private:
   struct Entry {
     std::shared_ptr<JobJournal> journal;
-    ScheduleInput::Waiting demand;
-    std::vector<std::string> devices;  // While there is a supervisor.
+    std::shared_ptr<const WaitingJob> facts;  // Also while it runs.
+    bool queued = false;                      // It is counted in queued_.
+    bool preemptible = false;
+    absl::Duration grace;
+    // While there is a supervisor:
     std::unique_ptr<AttemptSupervisor> supervisor;
+    std::vector<std::string> devices;
+    absl::Time started;
+    absl::Time charged_until;                            // See UsageKeeper.
+    absl::Time stopping_since = absl::InfiniteFuture();  // Never asked to stop.
     bool attempt_ended = false;
+  };
+  // What a pass decided, by name.
+  struct Launch {
+    std::string uid;
+    std::vector<std::string> devices;
+  };
+  struct GiveWay {
+    std::string uid;
+    std::string to;
+    int to_priority = 0;
   };
 
   void Loop();
+  // False: the end.
+  bool WaitForPass() ABSL_LOCKS_EXCLUDED(mu_);
   // Drops what has ended. Joins threads, so it must not hold the lock meanwhile.
   void Reap() ABSL_LOCKS_EXCLUDED(mu_);
-  void StartAttempts() ABSL_LOCKS_EXCLUDED(mu_);
-  bool StartAttempt(const Assignment& assignment) ABSL_LOCKS_EXCLUDED(mu_);
-  ScheduleInput Snapshot() ABSL_LOCKS_EXCLUDED(mu_);
+  void Pass() ABSL_LOCKS_EXCLUDED(mu_);
+  Snapshot TakeSnapshot() ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<NodeDevice> Devices() const;
+  RunningJob Running(const absl::flat_hash_map<std::string, int>& devices, absl::Time now,
+                     Entry& entry);
+  void ApplyReservations(const absl::flat_hash_map<std::string, int>& index, Snapshot& snapshot)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Publish(Snapshot snapshot, std::vector<Wait> waits) ABSL_LOCKS_EXCLUDED(mu_);
+  // False: could not be stored, try again.
+  bool StartAttempt(const Launch& start) ABSL_LOCKS_EXCLUDED(mu_);
+  bool Preempt(const GiveWay& give_way) ABSL_LOCKS_EXCLUDED(mu_);
+  void Charge(absl::Time now, Entry& entry);
+  void StoreUsage();
+  void SetQueued(Entry& entry, bool queued) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::unique_ptr<AttemptSupervisor> Supervise(AttemptSupervisor::Begin begin,
                                                std::shared_ptr<JobJournal> journal);
 
   const AttemptEnvironment environment_;
   EventHub& hub_;
+  UsageKeeper usage_;  // Of the thread, while it runs.
+  absl::Time usage_stored_ = absl::InfinitePast();
 
   Mutex mu_;
   CondVar changed_;
   bool dirty_ ABSL_GUARDED_BY(mu_) = true;
   bool stop_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Time due_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();  // Of the next pass, at the latest.
+  absl::Duration not_before_ ABSL_GUARDED_BY(mu_);  // Monotonic; of the next pass, at the earliest.
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mu_);  // By uid: oldest first.
+  int queued_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::flat_hash_map<std::string, int> queued_of_ ABSL_GUARDED_BY(mu_);  // By owner.
+  // Device → uid of the waiting job for which a preempted one gives it up.
+  absl::flat_hash_map<std::string, std::string> reserved_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<const QueueView> queue_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };
 

@@ -85,9 +85,7 @@ absl::StatusOr<v1::ListJobsResponse> JobLookup::List(const Caller& caller,
       } else if (filter.Matches(*job)) {
         // One more than asked for tells that there is another page.
         if (response.jobs_size() == size) return response;
-        if (job->state() == v1::QUEUED) {
-          job->set_queue_position(dispatcher_.QueuePosition(row.uid));
-        }
+        SetPlace(caller, *job);
         *response.add_jobs() = *std::move(job);
       }
       response.set_next_page_token(row.uid);
@@ -101,7 +99,7 @@ absl::StatusOr<v1::ListJobsResponse> JobLookup::List(const Caller& caller,
   return response;
 }
 
-absl::StatusOr<v1::Job> JobLookup::Load(const JobRow& row) {
+absl::StatusOr<v1::Job> JobLookup::Load(const Caller& caller, const JobRow& row) {
   v1::Job job;
   RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
     // Again, so that job and attempts are of one moment.
@@ -111,8 +109,15 @@ absl::StatusOr<v1::Job> JobLookup::Load(const JobRow& row) {
     job = std::move(record.job);
     return absl::OkStatus();
   }));
-  if (job.state() == v1::QUEUED) job.set_queue_position(dispatcher_.QueuePosition(job.uid()));
+  SetPlace(caller, job);
   return job;
+}
+
+void JobLookup::SetPlace(const Caller& caller, v1::Job& job) {
+  if (job.state() != v1::QUEUED) return;
+  if (dispatcher_.Queue()->Describe({caller, options_.jobs_visible_to_all}, job)) return;
+  // It came after the last pass.
+  job.set_queue_position(std::max(1, dispatcher_.QueuedCount()));
 }
 
 }  // namespace skytrain

@@ -31,7 +31,10 @@ class JobLookup {
   absl::StatusOr<v1::ListJobsResponse> List(const Caller& caller,
                                             const v1::ListJobsRequest& request);
   // The job as it is now, with its attempts and its place in the queue.
-  absl::StatusOr<v1::Job> Load(const JobRow& row);
+  absl::StatusOr<v1::Job> Load(const Caller& caller, const JobRow& row);
+  // Where a queued job is in the queue, why it waits, and when it might start, as far as the
+  // caller may know.
+  void SetPlace(const Caller& caller, v1::Job& job);
 
  private:
   const JobManager::Options& options_;

@@ -17,6 +17,8 @@
 namespace skytrain {
 namespace {
 
+constexpr int kMaxQueue = 10'000;  // About 2 MB of an answer.
+
 using Access = JobLookup::Access;
 
 absl::Status Draining() {
@@ -64,8 +66,7 @@ absl::Status JobManager::Start() {
   FileSystem& fs = impl_->environment.fs;
   if (!fs.Exists(attempts_dir)) RETURN_IF_ERROR(fs.CreateDir(attempts_dir));
   RETURN_IF_ERROR(RecoverJobs(impl_->environment, impl_->dispatcher));
-  impl_->dispatcher.Start();
-  return absl::OkStatus();
+  return impl_->dispatcher.Start();
 }
 
 void JobManager::Shutdown() {
@@ -82,7 +83,7 @@ absl::StatusOr<v1::CreateJobResponse> JobManager::Create(const Caller& caller,
 absl::StatusOr<v1::Job> JobManager::Get(const Caller& caller, const std::string& job_id) {
   if (impl_->stopped) return Draining();
   ASSIGN_OR_RETURN(const JobRow row, impl_->lookup.Find(caller, job_id, Access::kRead));
-  return impl_->lookup.Load(row);
+  return impl_->lookup.Load(caller, row);
 }
 
 absl::StatusOr<v1::ListJobsResponse> JobManager::List(const Caller& caller,
@@ -105,7 +106,7 @@ absl::StatusOr<v1::Job> JobManager::Impl::Wish(const Caller& caller, const std::
     if (!changed.ok() && !absl::IsFailedPrecondition(changed)) return changed;
     dispatcher.Wake(row.uid);
   }
-  return lookup.Load(row);
+  return lookup.Load(caller, row);
 }
 
 absl::StatusOr<v1::Job> JobManager::Cancel(const Caller& caller, const std::string& job_id) {
@@ -140,7 +141,7 @@ absl::Status JobManager::Delete(const Caller& caller, const std::string& job_id)
   if (impl_->stopped) return Draining();
   const AttemptEnvironment& environment = impl_->environment;
   ASSIGN_OR_RETURN(const JobRow row, impl_->lookup.Find(caller, job_id, Access::kChange));
-  ASSIGN_OR_RETURN(const v1::Job job, impl_->lookup.Load(row));
+  ASSIGN_OR_RETURN(const v1::Job job, impl_->lookup.Load(caller, row));
   if (!IsTerminal(job.state())) return WrongState("JOB_NOT_FINISHED", job, ": cancel it first");
   // Folders first: while the job is there, a delete that was cut short can be asked for again.
   for (const v1::Attempt& attempt : job.attempts()) {
@@ -155,6 +156,11 @@ absl::Status JobManager::Delete(const Caller& caller, const std::string& job_id)
     environment.Log(absl::StrCat("events of ", row.uid, ": ", deleted.message()));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<v1::GetQueueResponse> JobManager::Queue(const Caller& caller) {
+  if (impl_->stopped) return Draining();
+  return impl_->dispatcher.Queue()->List({caller, impl_->options.jobs_visible_to_all}, kMaxQueue);
 }
 
 std::vector<std::pair<std::string, std::string>> JobManager::DeviceHolders() {

@@ -18,6 +18,7 @@
 #include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/job_service.pb.h"
 #include "skytrain/v1/model.pb.h"
+#include "skytrain/v1/node_service.pb.h"
 
 namespace skytrain {
 
@@ -42,13 +43,16 @@ class JobManager {
   struct Options {
     std::string attempts_dir;  // work_dir/attempts; made when absent.
     std::string worker_binary;
-    std::string build;                            // Goes into attempt.binpb.
-    std::string cache_dir;                        // Decode-once cache of the workers.
-    std::vector<std::string> data_roots;          // Resolved.
-    std::vector<std::string> gpu_devices;         // "gpu:0", …
-    int cpu_slots = 1;                            // Devices "cpu:0" … of one core each.
-    bool jobs_visible_to_all = false;             // Everybody may read, not change, all jobs.
-    int max_queued_jobs = 1000;                   // Of all owners; more is QUEUE_FULL.
+    std::string build;                     // Goes into attempt.binpb.
+    std::string cache_dir;                 // Decode-once cache of the workers.
+    std::vector<std::string> data_roots;   // Resolved.
+    std::vector<std::string> gpu_devices;  // "gpu:0", …
+    int cpu_slots = 1;                     // Devices "cpu:0" … of one core each.
+    bool jobs_visible_to_all = false;      // Everybody may read, not change, all jobs.
+    int max_queued_jobs = 1000;            // Of all owners; more is QUEUE_FULL.
+    int max_queued_jobs_per_owner = 0;     // More is OWNER_QUEUE_FULL; 0: no limit.
+    int max_running_jobs_per_owner = 0;    // More wait; 0: no limit.
+    int max_priority = 0;                  // Above it: PRIORITY_NOT_ALLOWED, save for admins.
     int64_t log_quota_bytes = int64_t{64} << 20;  // Per attempt, rank and stream.
 
     int max_attempts = 3;
@@ -94,6 +98,9 @@ class JobManager {
   absl::StatusOr<v1::Job> Resume(const Caller& caller, const std::string& job_id);
   absl::Status Delete(const Caller& caller, const std::string& job_id);
 
+  // The waiting jobs in the order of service, the first 10,000 at most. Those that the caller may
+  // not see have neither name nor owner.
+  absl::StatusOr<v1::GetQueueResponse> Queue(const Caller& caller);
   // Every device of the node with the job name that holds it, "" when it is free.
   std::vector<std::pair<std::string, std::string>> DeviceHolders();
 

@@ -46,7 +46,8 @@ absl::StatusOr<v1::CreateJobResponse> JobSubmission::Create(const Caller& caller
   }
   ASSIGN_OR_RETURN(AdmittedJob admitted, Admit(options_, request));
   *response.mutable_estimate() = admitted.estimate;
-  RETURN_IF_ERROR(CheckRoom());
+  RETURN_IF_ERROR(CheckPriority(caller, request));
+  RETURN_IF_ERROR(CheckRoom(caller));
   if (request.validate_only()) {
     *response.mutable_job() = std::move(admitted.job);
     response.mutable_job()->set_owner(caller.owner);
@@ -76,7 +77,7 @@ absl::StatusOr<std::optional<v1::Job>> JobSubmission::Repeated(const Caller& cal
     return ErrorWithReason(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
                            "the job of this request id was deleted");
   }
-  ASSIGN_OR_RETURN(v1::Job job, lookup_.Load(*row));
+  ASSIGN_OR_RETURN(v1::Job job, lookup_.Load(caller, *row));
   return std::optional<v1::Job>(std::move(job));
 }
 
@@ -90,11 +91,28 @@ std::string JobSubmission::NextUid() {
   return uid;
 }
 
-absl::Status JobSubmission::CheckRoom() {
+absl::Status JobSubmission::CheckPriority(const Caller& caller,
+                                          const v1::CreateJobRequest& request) const {
+  const int priority = request.job().experiment().queue().priority();
+  if (priority <= options_.max_priority || caller.admin) return absl::OkStatus();
+  return ErrorWithReason(
+      absl::StatusCode::kPermissionDenied, "PRIORITY_NOT_ALLOWED",
+      absl::StrCat("queue.priority is ", priority, "; only an admin may go above ",
+                   options_.max_priority, " on this node"));
+}
+
+absl::Status JobSubmission::CheckRoom(const Caller& caller) {
   if (dispatcher_.QueuedCount() >= options_.max_queued_jobs) {
     return ErrorWithReason(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
                            absl::StrCat("the queue is full: ", options_.max_queued_jobs,
                                         " jobs wait already. Try again later."));
+  }
+  const int own_limit = options_.max_queued_jobs_per_owner;
+  if (own_limit > 0 && dispatcher_.QueuedCountOf(caller.owner) >= own_limit) {
+    return ErrorWithReason(absl::StatusCode::kResourceExhausted, "OWNER_QUEUE_FULL",
+                           absl::StrCat("you have ", own_limit,
+                                        " waiting jobs, and may not have more. Cancel some, or try "
+                                        "again later."));
   }
   if (database_.IsFull()) {
     return ErrorWithReason(absl::StatusCode::kResourceExhausted, "STORE_FULL",
@@ -137,7 +155,7 @@ absl::StatusOr<v1::Job> JobSubmission::Store(const Caller& caller,
     }
     if (stored.ok()) {
       dispatcher_.Add(JobRecord{job, {}});
-      job.set_queue_position(std::max(1, dispatcher_.QueuePosition(job.uid())));
+      lookup_.SetPlace(caller, job);
       return job;
     }
     if (!absl::IsAlreadyExists(stored)) return stored;

@@ -39,7 +39,8 @@ class JobSubmission {
   absl::StatusOr<std::optional<v1::Job>> Repeated(const Caller& caller,
                                                   const v1::CreateJobRequest& request,
                                                   const std::string& payload);
-  absl::Status CheckRoom();
+  absl::Status CheckPriority(const Caller& caller, const v1::CreateJobRequest& request) const;
+  absl::Status CheckRoom(const Caller& caller);
   // Greater than those before, also within one millisecond: queue and lists go by uid.
   std::string NextUid() ABSL_LOCKS_EXCLUDED(uid_mu_);
   absl::StatusOr<v1::Job> Store(const Caller& caller, const v1::CreateJobRequest& request,

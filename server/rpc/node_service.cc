@@ -1,5 +1,7 @@
 #include "server/rpc/node_service.h"
 
+#include "common/status_macros.h"
+
 #include "common/clock.h"
 #include "common/status_macros.h"
 #include "common/timestamp.h"
@@ -55,6 +57,15 @@ grpc::ServerUnaryReactor* NodeServiceImpl::ListDevices(grpc::CallbackServerConte
       device->set_name(name);
       device->set_job(job);
     }
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* NodeServiceImpl::GetQueue(grpc::CallbackServerContext* context,
+                                                    const v1::GetQueueRequest*,
+                                                    v1::GetQueueResponse* response) {
+  return calls_.Run(context, [=, this](const Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(*response, jobs_.Queue(caller));
     return absl::OkStatus();
   });
 }

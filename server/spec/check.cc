@@ -367,6 +367,7 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   plan.cpus = plan.gpus > 0 ? 0 : experiment.resources().cpus();
   if (plan.gpus == 0 && plan.cpus == 0) plan.cpus = 2;
   CheckLimits(experiment.limits(), v);
+  v.Range("queue.priority", experiment.queue().priority(), -100, 100);
   CheckLabels(experiment.labels(), v);
   RETURN_IF_ERROR(v.ToStatus());
   return plan;

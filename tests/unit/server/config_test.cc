@@ -56,7 +56,7 @@ auth: {admins: [ana, ben]}
 tls: {certificate: /t/c, key: /t/k, client_ca: /t/a}
 cpus: 3
 gpus: 0
-limits: {queued_jobs: 7, spec_bytes: 2048, log_bytes: 4096}
+limits: {queued_jobs: 7, queued_jobs_per_owner: 3, running_jobs_per_owner: 2, priority: 5, spec_bytes: 2048, log_bytes: 4096}
 log_json: true
 jobs_visible_to: all
 worker: /b/w
@@ -78,6 +78,9 @@ probe: /b/p
   EXPECT_EQ(config.cpus, 3);
   EXPECT_EQ(config.gpus, 0);
   EXPECT_EQ(config.max_queued_jobs, 7);
+  EXPECT_EQ(config.max_queued_jobs_per_owner, 3);
+  EXPECT_EQ(config.max_running_jobs_per_owner, 2);
+  EXPECT_EQ(config.max_priority, 5);
   EXPECT_EQ(config.max_spec_bytes, 2048);
   EXPECT_EQ(config.log_quota_bytes, 4096);
   EXPECT_TRUE(config.log_json);

@@ -158,8 +158,11 @@ TEST(JobRun, QueuedJobsStartInTheOrderOfTheirArrival) {
   world.WaitForState("job-a", v1::RUNNING);
   world.Create("job-b");
   world.Create("job-c");
-  EXPECT_EQ(world.Get("job-b").queue_position(), 1);
-  EXPECT_EQ(world.Get("job-c").queue_position(), 2);
+  const auto waits_at = [](int position) {
+    return [position](const v1::Job& job) { return job.queue_position() == position; };
+  };
+  world.WaitUntil("job-c", waits_at(2));
+  world.WaitUntil("job-b", waits_at(1));
   ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "job-a").ok());
   EXPECT_EQ(world.WaitForEnd("job-b").metrics().at("train/loss"), 1);
   EXPECT_EQ(world.WaitForEnd("job-c").metrics().at("train/loss"), 2);
