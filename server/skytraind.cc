@@ -16,9 +16,11 @@
 #include "common/clock.h"
 #include "common/file/file_system.h"
 #include "common/status_macros.h"
+#include "server/auth/audit_log.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/certificate.h"
 #include "server/auth/grpc/adopt.h"
+#include "server/auth/grpc/audit.h"
 #include "server/auth/grpc/credentials.h"
 #include "server/auth/peers.h"
 #include "server/auth/token_store.h"
@@ -154,6 +156,15 @@ absl::StatusOr<UnixListeners> BindUnix(const Config& config) {
   return listeners;
 }
 
+absl::StatusOr<std::unique_ptr<AuditLog>> OpenAuditLog(const Config& config) {
+  AuditLog::Options options;
+  options.path = config.state_dir + "/audit.jsonl";
+  options.on_error = [](const absl::Status& status) {
+    LogError("audit_failed", {{"error", std::string(status.message())}});
+  };
+  return AuditLog::Open(std::move(options), Clock::Real());
+}
+
 absl::StatusOr<RpcServer::TlsPorts> CheckedTlsPorts(const Config& config) {
   RpcServer::TlsPorts ports;
   ports.addresses = config.TlsAddresses();
@@ -226,6 +237,9 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   BlobServiceImpl blob_service(calls, blobs);
   DatasetServiceImpl dataset_service(calls, inspector);
   NodeServiceImpl node_service(calls, jobs, DescribeNode(config, cpus, gpus));
+  ASSIGN_OR_RETURN(const auto audit, OpenAuditLog(config));
+  RpcServer::Interceptors interceptors;
+  interceptors.push_back(AuditCalls(authenticator, *audit));
   ASSIGN_OR_RETURN(const auto server,
                    RpcServer::Start(calls,
                                     {{v1::JobService::service_full_name(), &job_service},
@@ -233,11 +247,13 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
                                      {v1::BlobService::service_full_name(), &blob_service},
                                      {v1::DatasetService::service_full_name(), &dataset_service},
                                      {v1::NodeService::service_full_name(), &node_service}},
-                                    tls_ports));
+                                    tls_ports, std::move(interceptors)));
   for (const auto& listener : listeners) {
     listener->Start([&](int fd, uid_t uid) { AdoptConnection(server->server(), peers, fd, uid); },
-                    [](uid_t uid) {
+                    [&](uid_t uid) {
                       LogWarning("connection_refused", {{"uid", absl::StrCat(uid)}});
+                      audit->Write({UserName(uid), "unix", "unix", "connect", "",
+                                    "PERMISSION_DENIED", "NOT_SERVED"});
                     });
   }
 

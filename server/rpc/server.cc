@@ -26,7 +26,8 @@ absl::Status CannotListen(const std::string& address) {
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(Calls& calls,
                                                             const std::vector<Service>& services,
-                                                            const TlsPorts& ports) {
+                                                            const TlsPorts& ports,
+                                                            Interceptors interceptors) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -41,6 +42,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(Calls& calls,
     builder.RegisterService(service.implementation);
     names.push_back(service.name);
   }
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   // A port shared with another process would give it half of our clients.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   std::vector<int> bound(ports.addresses.size(), 0);

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/server.h"
+#include "grpcpp/support/server_interceptor.h"
 #include "server/rpc/calls.h"
 
 namespace skytrain {
@@ -26,12 +27,16 @@ class RpcServer {
     std::vector<std::string> addresses;  // "HOST:PORT"; port 0: any free one.
     std::shared_ptr<grpc::ServerCredentials> credentials;
   };
+  // Each looks at every call.
+  using Interceptors =
+      std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>;
   // Answers calls from now on; what `calls` does not run in its phase kStarting is refused. The
   // services and `calls` must outlive it. UNAVAILABLE (PORT_IN_USE) naming an address that cannot
   // be had.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(Calls& calls,
                                                           const std::vector<Service>& services,
-                                                          const TlsPorts& ports);
+                                                          const TlsPorts& ports,
+                                                          Interceptors interceptors);
   ~RpcServer();  // As Stop with no grace.
 
   grpc::Server& server() { return *server_; }

@@ -12,4 +12,4 @@ skytrain_library(test_tls_world
   SOURCES tls_world.cc
   DEPS skytrain::test_daemon skytrain::test_support skytrain::test_certificates)
 target_compile_definitions(skytrain_test_tls_world PRIVATE SKYTRAIN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
-skytrain_test(tls_test LABEL rpc TIMEOUT 120 SOURCES tls_test.cc DEPS skytrain::test_tls_world)
+skytrain_test(tls_test LABEL rpc TIMEOUT 120 SOURCES tls_test.cc DEPS skytrain::test_tls_world nlohmann_json::nlohmann_json)

@@ -1,9 +1,14 @@
 // Owners over TCP: who gets in, who does not, and what each is told.
 #include <gtest/gtest.h>
 
-#include <thread>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/errors.h"
 #include "grpcpp/create_channel.h"
@@ -110,6 +115,34 @@ TEST_F(TlsTest, OtherPeoplesJobsDoNotExist) {
   EXPECT_EQ(ReasonOf(ben.Cancel(job->name()).status()), "JOB_NOT_FOUND");
   EXPECT_TRUE(daemon_user.Get(job->name()).ok()) << "an admin sees all";
   EXPECT_EQ(ana.Wait(job->name())->state(), v1::SUCCEEDED);
+}
+
+TEST_F(TlsTest, AuditLogTellsWhoChangedWhatAndWhoWasRefused) {
+  const std::string token = TlsWorld::Token(daemon_, "ana");
+  JobClient ana(TlsWorld::Connect(daemon_.TlsAddress(), world_.Client(token)));
+  JobClient ben(
+      TlsWorld::Connect(daemon_.TlsAddress(), world_.Client(TlsWorld::Token(daemon_, "ben"))));
+  const auto job = ana.Create({});
+  ASSERT_TRUE(job.ok()) << job.status();
+  ASSERT_TRUE(ana.Get(job->name()).ok());
+  ASSERT_FALSE(ben.Cancel(job->name()).ok());
+  ASSERT_FALSE(Ask(world_.Client("sky_aaaaaaaa_bbbb")).ok());
+
+  std::vector<std::string> seen;  // Before the answers: nothing to wait for.
+  std::istringstream lines(ReadWhole(daemon_.root() + "/state/audit.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line);
+    EXPECT_TRUE(absl::StartsWith(json.value("peer", ""), "ipv4:127.0.0.1:")) << line;
+    seen.push_back(absl::StrCat(json.value("caller", ""), " ", json.value("proof", "?"), " ",
+                                json.value("method", ""), " ", json.value("resource", ""), " ",
+                                json.value("result", ""), " ", json.value("reason", "")));
+  }
+  ASSERT_EQ(seen.size(), 3u) << absl::StrJoin(seen, "\n");
+  EXPECT_EQ(seen[0], absl::StrCat("ana token ", token.substr(0, 12), " JobService/CreateJob ",
+                                  job->name(), " OK "));
+  EXPECT_TRUE(absl::StrContains(seen[1], "JobService/CancelJob " + job->name() + " NOT_FOUND"))
+      << seen[1];
+  EXPECT_EQ(seen[2], "  NodeService/GetServerInfo  UNAUTHENTICATED BAD_TOKEN");
 }
 
 TEST_F(TlsTest, RevocationEndsAWatchThatIsUnderWay) {
