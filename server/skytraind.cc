@@ -49,6 +49,7 @@
 namespace skytrain {
 namespace {
 
+// How long calls under way get when the daemon stops.
 constexpr absl::Duration kDrainGrace = absl::Seconds(5);
 
 // The folders above `path`, where there are none with `mode`: by default readable by nobody else.
@@ -97,6 +98,15 @@ NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::D
   node.devices = gpus;
   node.devices.insert(node.devices.end(), cpus.begin(), cpus.end());
   return node;
+}
+
+v1::ServerInfo::StateDisk DescribeDisk(const StateDir& state, Database& database) {
+  const StateDir::Space space = state.DiskSpace();
+  v1::ServerInfo::StateDisk disk;
+  disk.set_total_bytes(space.total_bytes);
+  disk.set_free_bytes(space.free_bytes);
+  disk.set_full(database.IsFull());
+  return disk;
 }
 
 JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::Device>& cpus,
@@ -205,6 +215,17 @@ void AnnounceServing(const Config& config, const std::string& addresses,
   std::cout << "skytraind " SKYTRAIN_VERSION " serving on " << addresses << std::endl;
 }
 
+// Until every call has its answer, the grace is over, or a second signal says that it is urgent.
+void WaitForCalls(RpcServer& server, const sigset_t& stop_signals) {
+  const absl::Duration deadline = Clock::Real().Monotonic() + kDrainGrace;
+  constexpr timespec kTick{0, 20'000'000};
+  while (server.Busy() && Clock::Real().Monotonic() < deadline) {
+    if (sigtimedwait(&stop_signals, nullptr, &kTick) < 0) continue;
+    LogInfo("draining_cut_short");
+    return;
+  }
+}
+
 // `stop_signals` are blocked in every thread.
 absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   // The locks first: a second daemon must notice before it touches anything.
@@ -224,6 +245,8 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   EventHub hub;
   EventLog log(*database);
   LocalLauncher launcher(config.shepherd_binary);
+  NodeServiceImpl::Node node = DescribeNode(config, cpus, gpus);
+  node.disk = [&state = *state, &database = *database] { return DescribeDisk(state, database); };
   JobManager jobs(ManagerOptions(config, cpus, gpus, inspector, models), *database, hub, launcher,
                   fs, Clock::Real());
 
@@ -236,7 +259,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   ModelServiceImpl model_service(calls, models);
   BlobServiceImpl blob_service(calls, blobs);
   DatasetServiceImpl dataset_service(calls, inspector);
-  NodeServiceImpl node_service(calls, jobs, DescribeNode(config, cpus, gpus));
+  NodeServiceImpl node_service(calls, jobs, std::move(node));
   ASSIGN_OR_RETURN(const auto audit, OpenAuditLog(config));
   RpcServer::Interceptors interceptors;
   interceptors.push_back(AuditCalls(authenticator, *audit));
@@ -268,9 +291,11 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
     }
     LogInfo("draining", {{"signal", strsignal(signal)}});
   }
-  for (const auto& listener : listeners) listener->Stop();
+  server->Drain();
   inspector.Shutdown();
-  server->Stop(kDrainGrace);
+  WaitForCalls(*server, stop_signals);
+  for (const auto& listener : listeners) listener->Stop();
+  server->Stop();
   jobs.Shutdown();
   if (recovered.ok()) LogInfo("stopped");
   return recovered;

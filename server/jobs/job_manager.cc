@@ -22,13 +22,15 @@ constexpr int kMaxQueue = 10'000;  // About 2 MB of an answer.
 using Access = JobLookup::Access;
 
 absl::Status Draining() {
-  return ErrorWithReason(absl::StatusCode::kUnavailable, "DRAINING", "the daemon is stopping");
+  return WithRetryDelay(
+      ErrorWithReason(absl::StatusCode::kUnavailable, "DRAINING", "the daemon is stopping"),
+      absl::Seconds(2));
 }
 
 absl::Status WrongState(absl::string_view reason, const v1::Job& job, absl::string_view what) {
-  return ErrorWithReason(
-      absl::StatusCode::kFailedPrecondition, reason,
-      absl::StrCat("'", job.name(), "' is ", v1::JobState_Name(job.state()), what));
+  const std::string state = absl::StrCat("is ", v1::JobState_Name(job.state()));
+  return PreconditionError(reason, absl::StrCat("'", job.name(), "' ", state, what),
+                           {{"JOB_STATE", job.name(), state}});
 }
 
 }  // namespace

@@ -103,9 +103,11 @@ absl::Status JobSubmission::CheckPriority(const Caller& caller,
 
 absl::Status JobSubmission::CheckRoom(const Caller& caller) {
   if (dispatcher_.QueuedCount() >= options_.max_queued_jobs) {
-    return ErrorWithReason(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
-                           absl::StrCat("the queue is full: ", options_.max_queued_jobs,
-                                        " jobs wait already. Try again later."));
+    return WithRetryDelay(
+        ErrorWithReason(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+                        absl::StrCat("the queue is full: ", options_.max_queued_jobs,
+                                     " jobs wait already. Try again later.")),
+        absl::Seconds(30));
   }
   const int own_limit = options_.max_queued_jobs_per_owner;
   if (own_limit > 0 && dispatcher_.QueuedCountOf(caller.owner) >= own_limit) {

@@ -92,11 +92,16 @@ grpc::ServerUnaryReactor* Calls::RunOn(Executor& executor, grpc::CallbackServerC
                                        absl::StatusOr<Caller> caller, Body body) {
   if (!caller.ok()) return FinishedWith(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  ++running_;
   const bool accepted =
-      executor.TrySubmit([reactor, caller = *std::move(caller), body = std::move(body)] {
+      executor.TrySubmit([this, reactor, caller = *std::move(caller), body = std::move(body)] {
         reactor->Finish(ToGrpcStatus(body(caller)));
+        --running_;
       });
-  if (!accepted) reactor->Finish(ToGrpcStatus(OverloadedError()));
+  if (!accepted) {
+    reactor->Finish(ToGrpcStatus(OverloadedError()));
+    --running_;
+  }
   return reactor;
 }
 

@@ -50,6 +50,8 @@ class Calls {
   void Serve();
   // From now on RunSlow is refused, and long calls end.
   void Drain();
+  // True while a call that was accepted has not got its answer.
+  bool Busy() { return running_ > 0 || live_.Any(); }
 
   Executor& executor() { return quick_; }
   Executor& slow_executor() { return slow_; }
@@ -62,6 +64,7 @@ class Calls {
   const Authenticator& authenticator_;
   std::atomic<ServingPhase> phase_{ServingPhase::kStarting};
   LiveCalls live_;
+  std::atomic<int> running_{0};  // Unary calls on the executors.
   Executor quick_;
   Executor slow_;
 };

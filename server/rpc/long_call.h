@@ -97,6 +97,7 @@ class LiveCalls {
   void Add(const std::shared_ptr<LongCall>& call) ABSL_LOCKS_EXCLUDED(mu_);
   // Ends every call, and those that begin later, with `why`.
   void EndAll(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
+  bool Any() ABSL_LOCKS_EXCLUDED(mu_) { return !Living().empty(); }
 
  private:
   std::vector<std::shared_ptr<LongCall>> Living() ABSL_LOCKS_EXCLUDED(mu_);

@@ -40,6 +40,7 @@ grpc::ServerUnaryReactor* NodeServiceImpl::GetServerInfo(grpc::CallbackServerCon
     }
     response->set_caller(caller.owner);
     response->set_phase(ToProto(calls_.phase()));
+    *response->mutable_disk() = node_.disk();
     *response->mutable_time() = ToTimestamp(Clock::Real().Now());
     return absl::OkStatus();
   });

@@ -15,7 +15,8 @@ class NodeServiceImpl final : public v1::NodeService::CallbackService {
  public:
   // What does not change while the daemon runs.
   struct Node {
-    v1::ServerInfo info;              // What is the same for all calls.
+    v1::ServerInfo info;  // What is the same for all calls.
+    std::function<v1::ServerInfo::StateDisk()> disk;
     std::vector<v1::Device> devices;  // Without `job`.
     // When the TLS certificate in use expires. Null: there is none.
     std::function<absl::StatusOr<absl::Time>()> certificate_expiry;

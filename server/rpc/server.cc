@@ -22,6 +22,29 @@ absl::Status CannotListen(const std::string& address) {
                                       "of this machine. Choose another one with --listen"));
 }
 
+// For answers that are given but not yet on the wire, and for connections to say goodbye.
+constexpr std::chrono::milliseconds kLastBytes(500);
+// Far above what a client or a dashboard opens at once on one connection.
+constexpr int kMaxStreams = 1024;
+// Of a call's headers; a token has less than 100 bytes.
+constexpr int kMaxMetadataBytes = 16 << 10;
+
+// Our clients ping every 30 s, also without a call; a server with the default settings answers
+// pings closer than 5 minutes apart with GOAWAY. The other way round an idle client is pinged
+// every minute, so that a peer that vanished behind a NAT costs no memory for ever. Connections
+// may be as old as they like.
+void SetChannelArguments(grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.SetMaxSendMessageSize(kMaxMessageBytes);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(Calls& calls,
@@ -31,12 +54,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(Calls& calls,
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  builder.SetMaxSendMessageSize(kMaxMessageBytes);
-  // Our clients ping every 30 s, also without a call; a server with the default settings answers
-  // pings closer than 5 minutes apart with GOAWAY.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  SetChannelArguments(builder);
   std::vector<std::string> names;
   for (const Service& service : services) {
     builder.RegisterService(service.implementation);
@@ -64,7 +82,10 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(Calls& calls,
   return started;
 }
 
-RpcServer::~RpcServer() { Stop(absl::ZeroDuration()); }
+RpcServer::~RpcServer() {
+  Drain();
+  Stop();
+}
 
 void RpcServer::SetHealth(bool serving) {
   grpc::HealthCheckServiceInterface& health = *server_->GetHealthCheckService();
@@ -77,12 +98,15 @@ void RpcServer::SetServing() {
   SetHealth(true);
 }
 
-void RpcServer::Stop(absl::Duration grace) {
-  if (std::exchange(stopped_, true)) return;
+void RpcServer::Drain() {
   SetHealth(false);
   // Shutdown never returns while a reactor is unfinished, so the long ones are ended first.
   calls_.Drain();
-  server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+}
+
+void RpcServer::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  server_->Shutdown(std::chrono::system_clock::now() + kLastBytes);
   server_->Wait();
 }
 

@@ -15,7 +15,7 @@ namespace skytrain {
 
 // The gRPC server. Unix connections are handed to it, TLS ports are its own. With the standard
 // health and reflection services; health is answered for the server as a whole ("") and for each
-// service: NOT_SERVING before SetServing and from Stop on. Thread-safe.
+// service: NOT_SERVING before SetServing and from Drain on. Thread-safe.
 class RpcServer {
  public:
   struct Service {
@@ -37,7 +37,7 @@ class RpcServer {
                                                           const std::vector<Service>& services,
                                                           const TlsPorts& ports,
                                                           Interceptors interceptors);
-  ~RpcServer();  // As Stop with no grace.
+  ~RpcServer();  // As Drain and Stop.
 
   grpc::Server& server() { return *server_; }
   // What it listens on, "HOST:PORT" with the ports that it got.
@@ -46,9 +46,16 @@ class RpcServer {
   // Recovery is done: health says SERVING, `calls` runs everything.
   void SetServing();
 
-  // In this order: health says NOT_SERVING, new work is refused, streams end with UNAVAILABLE,
-  // calls under way get `grace`, then are cut off. Returns when no handler runs any more.
-  void Stop(absl::Duration grace);
+  // Begins to stop. In this order: health says NOT_SERVING, new work is refused (UNAVAILABLE,
+  // DRAINING), streams end with UNAVAILABLE. Short calls are still answered. Returns at once; wait
+  // for !Busy() as long as calls under way shall have.
+  void Drain();
+  // False once every call that was accepted has got its answer. A client that does not read its
+  // stream keeps it true.
+  bool Busy() { return calls_.Busy(); }
+  // Cuts off what is still under way, whatever clients do. Returns when no handler runs any more.
+  // After Drain.
+  void Stop();
 
  private:
   RpcServer(Calls& calls, std::vector<std::string> names, std::unique_ptr<grpc::Server> server)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -78,5 +79,12 @@ absl::StatusOr<std::unique_ptr<StateDir>> StateDir::Open(const std::string& path
 }
 
 StateDir::~StateDir() { close(lock_fd_); }
+
+StateDir::Space StateDir::DiskSpace() const {
+  struct statvfs disk;
+  if (statvfs(path_.c_str(), &disk) != 0) return {};
+  return {static_cast<int64_t>(disk.f_blocks * disk.f_frsize),
+          static_cast<int64_t>(disk.f_bavail * disk.f_frsize)};
+}
 
 }  // namespace skytrain

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,13 @@ class StateDir {
   const std::string& path() const { return path_; }
   std::string DatabasePath() const { return path_ + "/skytrain.db"; }
   std::string BallastPath() const { return path_ + "/ballast"; }
+  // Of the file system that the folder is on; zeros when it cannot be asked.
+  struct Space {
+    int64_t total_bytes = 0;
+    int64_t free_bytes = 0;  // For this user.
+  };
+  Space DiskSpace() const;
+
   std::string LockPath() const { return path_ + "/lock"; }
 
  private:

@@ -18,7 +18,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "common/grpc/channel.h"
 #include "common/grpc/status.h"
 #include "common/process/process.h"
 #include "common/status_macros.h"
@@ -112,6 +111,10 @@ absl::Status Daemon::Start() {
 int Daemon::Stop() {
   if (pid_ == 0) return 0;
   kill(pid_, SIGTERM);
+  return WaitForExit();
+}
+
+int Daemon::WaitForExit() {
   int status = 0;
   waitpid(std::exchange(pid_, 0), &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
@@ -149,8 +152,7 @@ int64_t Daemon::PeakRssBytes() const {
 
 std::string Daemon::Log() const { return ReadText(root_ + "/log"); }
 
-std::shared_ptr<grpc::Channel> Daemon::Connect() const {
-  grpc::ChannelArguments arguments = ClientChannelArguments();
+std::shared_ptr<grpc::Channel> Daemon::Connect(grpc::ChannelArguments arguments) const {
   // Else all channels to one address share a connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel("unix:" + SocketPath(), grpc::InsecureChannelCredentials(),

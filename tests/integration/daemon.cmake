@@ -6,7 +6,7 @@ target_compile_definitions(skytrain_test_daemon PRIVATE
   SKYTRAIN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SKYTRAIN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
 add_dependencies(skytrain_test_daemon skytraind skytrain-shepherd skytrain-probe skytrain-fake-worker)
 skytrain_test(daemon_test LABEL rpc TIMEOUT 120 SOURCES daemon_test.cc DEPS skytrain::test_daemon skytrain::common_digest)
-skytrain_test(life_cycle_test LABEL rpc TIMEOUT 120 SOURCES life_cycle_test.cc
+skytrain_test(life_cycle_test LABEL rpc TIMEOUT 120 SOURCES life_cycle_test.cc hygiene_test.cc
   DEPS skytrain::test_daemon SQLite::SQLite3)
 skytrain_library(test_tls_world
   SOURCES tls_world.cc

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/grpc/channel.h"
 #include "grpcpp/channel.h"
 #include "skytrain/v1/job_service.grpc.pb.h"
 
@@ -26,6 +27,8 @@ class Daemon {
   absl::Status Start();
   // SIGTERM, then the exit code (-signal when a signal ended it).
   int Stop();
+  // The exit code of a daemon that ends by itself, or was told to.
+  int WaitForExit();
   // SIGKILL.
   void Kill();
   // The pid of a running `binary` whose command line names a path below this daemon's folders; 0:
@@ -42,7 +45,8 @@ class Daemon {
   // HOST:PORT of the TLS port among the `flags`; empty: there is none.
   const std::string& TlsAddress() const { return tls_address_; }
   // A new connection.
-  std::shared_ptr<grpc::Channel> Connect() const;
+  std::shared_ptr<grpc::Channel> Connect(
+      grpc::ChannelArguments arguments = ClientChannelArguments()) const;
 
  private:
   std::string root_;

@@ -1,14 +1,18 @@
 // What a client meets while the daemon starts and stops.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <thread>
 
 #include "absl/time/clock.h"
 #include "common/errors.h"
-#include "common/grpc/status.h"
+#include "common/grpc/channel.h"
 #include "skytrain/v1/node_service.grpc.pb.h"
 #include "tests/integration/daemon.h"
 #include "tests/integration/raw_call.h"
@@ -33,6 +37,13 @@ bool WaitFor(const std::function<bool()>& done) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   return false;
+}
+
+// Shows each refusal as it is.
+std::shared_ptr<grpc::Channel> ConnectWithoutRetries(const Daemon& daemon) {
+  grpc::ChannelArguments arguments = ClientChannelArguments();
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  return daemon.Connect(arguments);
 }
 
 Phase::Phase PhaseOf(const std::shared_ptr<grpc::Channel>& channel) {
@@ -77,7 +88,7 @@ TEST(LifeCycleTest, WhileRecoveryIsHeldUpOnlyServerInfoHealthAndReflectionAnswer
   absl::Status started;
   std::thread starter([&] { started = daemon.Start(); });
   ASSERT_TRUE(WaitFor([&] { return std::filesystem::exists(daemon.SocketPath()); }));
-  const auto channel = daemon.Connect();
+  const auto channel = ConnectWithoutRetries(daemon);
   EXPECT_TRUE(WaitFor([&] { return PhaseOf(channel) == Phase::PHASE_STARTING; }));
   ExpectHealth(channel, "NOT_SERVING");
   EXPECT_EQ(HealthOf(channel, "skytrain.v1.NoSuchService").status().code(),
@@ -92,9 +103,14 @@ TEST(LifeCycleTest, WhileRecoveryIsHeldUpOnlyServerInfoHealthAndReflectionAnswer
     EXPECT_GT(RetryDelayOf(refused).value_or(absl::ZeroDuration()), absl::ZeroDuration());
   }
 
+  // A call that may be repeated is, until recovery is done.
+  absl::Status patient;
+  std::thread caller([&] { patient = JobClient(daemon.Connect()).Get("jobs/nowhere").status(); });
   lock.reset();
   starter.join();
+  caller.join();
   ASSERT_TRUE(started.ok()) << started;
+  EXPECT_EQ(ReasonOf(patient), "JOB_NOT_FOUND") << patient;
   EXPECT_EQ(PhaseOf(channel), Phase::PHASE_SERVING);
   ExpectHealth(channel, "SERVING");
   EXPECT_EQ(ReasonOf(client.Get("jobs/nowhere").status()), "JOB_NOT_FOUND");
@@ -111,6 +127,98 @@ TEST(LifeCycleTest, RecoveryThatFailsEndsTheDaemonWithTheReason) {
   EXPECT_THAT(std::string(started.message()), HasSubstr("/attempts"));
   EXPECT_EQ(daemon.Stop(), 1);
   EXPECT_FALSE(std::filesystem::exists(daemon.SocketPath()));
+}
+
+// A daemon with a client that opened a stream and does not read it.
+class StalledReaderTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(daemon_.Start().ok());
+    channel_ = ConnectWithoutRetries(daemon_);
+    const auto job = JobClient(channel_).Create(
+        {{"log_bytes", "8000000"}, {"steps", "100000"}, {"step_ms", "50"}});
+    ASSERT_TRUE(job.ok()) << job.status();
+    job_ = job->name();
+    v1::WatchEventsRequest request;
+    request.set_name(job_);
+    request.set_follow(true);
+    // More than fits into the connection's window, so that the server's write hangs.
+    ASSERT_TRUE(WaitFor([&] { return LogBytes() >= 8'000'000; }));
+    stub_ = v1::JobService::NewStub(daemon_.Connect());
+    stream_ = stub_->WatchEvents(&context_, request);
+    v1::WatchEventsResponse response;
+    ASSERT_TRUE(stream_->Read(&response));
+    // Once another has got everything, the first window of this one is long full.
+    EXPECT_GE(LogBytes(), 8'000'000);
+  }
+  void TearDown() override {
+    context_.TryCancel();
+    if (stream_ != nullptr) stream_->Finish();
+  }
+
+  int64_t LogBytes() {
+    int64_t bytes = 0;
+    const auto events = JobClient(channel_).Events(job_, 0, false);
+    if (!events.ok()) return 0;
+    for (const v1::Event& event : *events) {
+      bytes += event.log().data().size();
+    }
+    return bytes;
+  }
+  void BeginDrain() {
+    ASSERT_EQ(kill(daemon_.pid(), SIGTERM), 0);
+    ASSERT_TRUE(WaitFor([&] { return PhaseOf(channel_) == Phase::PHASE_DRAINING; }));
+  }
+
+  Daemon daemon_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::string job_;
+  std::unique_ptr<v1::JobService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::WatchEventsResponse>> stream_;
+};
+
+TEST_F(StalledReaderTest, DrainRefusesNewWorkAnswersReadsAndEndsAtItsDeadline) {
+  const absl::Time start = absl::Now();
+  BeginDrain();
+  ExpectHealth(channel_, "NOT_SERVING");
+  JobClient client(channel_);
+  for (const absl::Status& refused :
+       {client.Create({}).status(), client.Events(job_).status(), client.Wait(job_).status()}) {
+    EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(ReasonOf(refused), "DRAINING") << refused;
+    EXPECT_GT(RetryDelayOf(refused).value_or(absl::ZeroDuration()), absl::ZeroDuration());
+  }
+  EXPECT_TRUE(client.Get(job_).ok());
+  // Also for who connects only now.
+  EXPECT_EQ(PhaseOf(daemon_.Connect()), Phase::PHASE_DRAINING);
+  EXPECT_EQ(daemon_.WaitForExit(), 0);
+  EXPECT_GT(absl::Now() - start, absl::Seconds(4.5)) << "it was not stalled";
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+  EXPECT_NE(daemon_.PidOf("skytrain-fake-worker"), 0) << "running attempts go on";
+}
+
+TEST_F(StalledReaderTest, SecondSignalCutsTheDrainShort) {
+  BeginDrain();
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(daemon_.Stop(), 0);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(3));
+  EXPECT_THAT(daemon_.Log(), HasSubstr("draining_cut_short"));
+}
+
+// A client that holds the connection but is gone: it neither reads nor answers.
+TEST(LifeCycleTest, HalfOpenConnectionDoesNotHoldUpTheEnd) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.Start().ok());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  daemon.SocketPath().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(daemon.Stop(), 0);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  close(fd);
 }
 
 }  // namespace
