@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -35,8 +36,7 @@ struct Parsed {
   MetricsOptions metrics;
   WaitOptions wait;
   double wait_seconds = 0;
-  std::vector<std::string> cancel;
-  std::vector<std::string> deleted;
+  SelectOptions select;
   FetchOptions fetch;
   EvaluateOptions evaluate;
   std::string shell;
@@ -112,6 +112,9 @@ void AddLooking(CLI::App& app, Context& context, Parsed& parsed) {
   c->add_option("--state", parsed.list.states, "Only jobs in this state (may be repeated)")
       ->type_name("STATE")
       ->allow_extra_args(false);
+  c->add_option("--filter", parsed.list.filter,
+                "Only jobs for which this holds, as in 'owner=ana AND labels.run=x'")
+      ->type_name("FILTER");
   c->add_flag("--all", parsed.list.all, "All jobs, not only the newest 50");
 
   c = Add(app, context, parsed, "show", "Show a job: how it stands, or how it ended",
@@ -168,14 +171,25 @@ void AddActing(CLI::App& app, Context& context, Parsed& parsed) {
   c->add_option("--timeout", parsed.wait_seconds, "Give up after so many seconds (exit code 124)")
       ->check(CLI::PositiveNumber)
       ->type_name("SECONDS");
+}
 
-  c = Add(app, context, parsed, "cancel", "Ask jobs to end",
-          [&] { return Cancel(context, parsed.cancel); });
-  c->add_option("jobs", parsed.cancel)->required()->type_name("JOB");
-
-  c = Add(app, context, parsed, "delete", "Remove finished jobs; their models stay",
-          [&] { return Delete(context, parsed.deleted); });
-  c->add_option("jobs", parsed.deleted)->required()->type_name("JOB");
+void AddChanging(CLI::App& app, Context& context, Parsed& parsed) {
+  using Command = absl::StatusOr<ExitCode> (*)(Context&, const SelectOptions&);
+  static constexpr std::tuple<const char*, const char*, Command> kCommands[] = {
+      {"cancel", "Ask jobs to end", Cancel},
+      {"suspend", "Set jobs aside, with a checkpoint", Suspend},
+      {"resume", "Let suspended jobs go on", Resume},
+      {"delete", "Remove finished jobs; their models stay", Delete}};
+  for (const auto& [name, what, command] : kCommands) {
+    CLI::App* c = Add(app, context, parsed, name, what, [&context, &parsed, command = command] {
+      return command(context, parsed.select);
+    });
+    c->add_option("jobs", parsed.select.jobs)->type_name("JOB");
+    c->add_option("--filter", parsed.select.filter,
+                  "All jobs for which this holds, as in 'state=QUEUED AND labels.run=x'")
+        ->type_name("FILTER");
+    c->add_flag("--yes,-y", parsed.select.yes, "Do not ask before the filter's jobs are changed");
+  }
 }
 
 void AddModels(CLI::App& app, Context& context, Parsed& parsed) {
@@ -249,6 +263,11 @@ std::string WhatIsMissing(const CLI::App& app, const Parsed& parsed) {
       (app.got_subcommand("watch") && neither(parsed.watch.job, parsed.watch.dir))) {
     return "name a job, or an attempt folder with --dir";
   }
+  for (const char* command : {"cancel", "suspend", "resume", "delete"}) {
+    if (app.got_subcommand(command) && parsed.select.jobs.empty() == parsed.select.filter.empty()) {
+      return absl::StrCat("name the jobs to ", command, ", or pick them with --filter");
+    }
+  }
   return "";
 }
 
@@ -266,6 +285,7 @@ int RunCommandLine(int argc, char** argv, Context& context) {
   AddLooking(app, context, parsed);
   AddMetrics(app, context, parsed);
   AddActing(app, context, parsed);
+  AddChanging(app, context, parsed);
   AddModels(app, context, parsed);
   AddLink(app, context, parsed);
   AddRest(app, context, parsed);

@@ -42,13 +42,11 @@ ExitCode ExitCodeOf(v1::JobState state) {
       return kExitFailed;
     case v1::CANCELLED:
       return kExitCancelled;
+    case v1::SUSPENDED:
+      return kExitWrongState;
     default:
       return kExitOk;
   }
-}
-
-bool IsTerminal(v1::JobState state) {
-  return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED;
 }
 
 }  // namespace skytrain::client

@@ -13,7 +13,7 @@ enum ExitCode {
   kExitNotFound = 3,
   kExitNotAllowed = 4,
   kExitQuota = 5,
-  kExitWrongState = 6,
+  kExitWrongState = 6,  // Also: the job that was waited for is SUSPENDED.
   kExitUnreachable = 7,
   kExitVersion = 8,  // The server does not know the call.
   kExitCorrupt = 9,
@@ -23,9 +23,7 @@ enum ExitCode {
 };
 
 ExitCode ExitCodeOf(const absl::Status& status);
-// Of a job that is over; kExitOk for any other state.
+// Of a job that is over or suspended; kExitOk for any other state.
 ExitCode ExitCodeOf(v1::JobState state);
-
-bool IsTerminal(v1::JobState state);
 
 }  // namespace skytrain::client

@@ -33,6 +33,7 @@ struct Config {
   int max_priority = 0;                 // limits.priority: above it only admins.
   int64_t max_spec_bytes = 1 << 20;     // limits.spec_bytes: of one CreateJob request.
   int64_t log_quota_bytes = 64 << 20;   // limits.log_bytes: per attempt, rank and stream.
+  int64_t memory_limit_bytes = 0;       // limits.memory_bytes: of one attempt. 0: no limit.
   bool log_json = false;                // log_json
   std::string worker_binary;            // worker. Default: skytrain-worker beside the daemon.
   std::string shepherd_binary;          // shepherd

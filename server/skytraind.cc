@@ -114,6 +114,7 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
                                    ModelStore& models) {
   JobManager::Options options;
   options.attempts_dir = config.work_dir + "/attempts";
+  options.lost_and_found_dir = config.state_dir + "/lost+found";
   options.worker_binary = config.worker_binary;
   options.build = SKYTRAIN_BUILD;
   options.cache_dir = config.work_dir + "/cache";
@@ -125,6 +126,7 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   options.max_queued_jobs_per_owner = config.max_queued_jobs_per_owner;
   options.max_running_jobs_per_owner = config.max_running_jobs_per_owner;
   options.max_priority = config.max_priority;
+  options.memory_limit_bytes = config.memory_limit_bytes;
   options.log_quota_bytes = config.log_quota_bytes;
   options.manifest = [&inspector](const v1::Data& data, const std::string& target) {
     return inspector.Inspect(data, target);

@@ -196,10 +196,11 @@ absl::StatusOr<v1::Job> Client::GetJob(const std::string& name) {
 }
 
 absl::StatusOr<std::vector<v1::Job>> Client::ListJobs(const std::vector<v1::JobState>& states,
-                                                      int limit) {
+                                                      const std::string& filter, int limit) {
   v1::ListJobsRequest request;
   request.set_page_size(limit > 0 && limit < kPageSize ? limit : kPageSize);
   for (const v1::JobState state : states) request.add_states(state);
+  request.set_filter(filter);
   std::vector<v1::Job> jobs;
   do {
     v1::ListJobsResponse response;
@@ -220,6 +221,24 @@ absl::StatusOr<v1::Job> Client::CancelJob(const std::string& name) {
   v1::Job job;
   RETURN_IF_ERROR(
       stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::CancelJob, request, job));
+  return job;
+}
+
+absl::StatusOr<v1::Job> Client::SuspendJob(const std::string& name) {
+  v1::SuspendJobRequest request;
+  request.set_name(name);
+  v1::Job job;
+  RETURN_IF_ERROR(
+      stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::SuspendJob, request, job));
+  return job;
+}
+
+absl::StatusOr<v1::Job> Client::ResumeJob(const std::string& name) {
+  v1::ResumeJobRequest request;
+  request.set_name(name);
+  v1::Job job;
+  RETURN_IF_ERROR(
+      stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::ResumeJob, request, job));
   return job;
 }
 

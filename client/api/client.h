@@ -40,10 +40,14 @@ class Client {
   // `name` of a job here and below: "jobs/{job}".
   absl::StatusOr<v1::Job> GetJob(const std::string& name);
   // All pages, newest first, or the first `limit` jobs (0: no limit).
-  absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::vector<v1::JobState>& states, int limit);
+  absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::vector<v1::JobState>& states,
+                                                const std::string& filter, int limit);
   absl::StatusOr<v1::Job> CancelJob(const std::string& name);
+  absl::StatusOr<v1::Job> SuspendJob(const std::string& name);
+  absl::StatusOr<v1::Job> ResumeJob(const std::string& name);
   absl::Status DeleteJob(const std::string& name);
-  // Answers when the job is over or after `timeout` (at most 60 s) with the job as it is then.
+  // Answers when the job is over or set aside, or after `timeout` (at most 60 s) with the job as it
+  // is then.
   absl::StatusOr<v1::Job> WaitJob(const std::string& name, absl::Duration timeout);
 
   absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::InspectDatasetRequest& request);

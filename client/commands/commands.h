@@ -31,6 +31,7 @@ absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options);
 
 struct ListOptions {
   std::vector<std::string> states;  // Any case; empty: all.
+  std::string filter;               // See ListJobsRequest.filter.
   bool all = false;                 // Else the newest 50.
 };
 absl::StatusOr<ExitCode> List(Context& context, const ListOptions& options);
@@ -72,8 +73,16 @@ struct WaitOptions {
 };
 absl::StatusOr<ExitCode> Wait(Context& context, const WaitOptions& options);
 
-absl::StatusOr<ExitCode> Cancel(Context& context, const std::vector<std::string>& jobs);
-absl::StatusOr<ExitCode> Delete(Context& context, const std::vector<std::string>& jobs);
+// Which jobs a command acts on.
+struct SelectOptions {
+  std::vector<std::string> jobs;
+  std::string filter;  // Instead of `jobs`: see ListJobsRequest.filter.
+  bool yes = false;    // No question before a filter's jobs are changed.
+};
+absl::StatusOr<ExitCode> Cancel(Context& context, const SelectOptions& options);
+absl::StatusOr<ExitCode> Suspend(Context& context, const SelectOptions& options);
+absl::StatusOr<ExitCode> Resume(Context& context, const SelectOptions& options);
+absl::StatusOr<ExitCode> Delete(Context& context, const SelectOptions& options);
 
 struct FetchOptions {
   std::string what;  // A job, a model, MODEL@VERSION.

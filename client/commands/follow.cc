@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "client/render/format.h"
 #include "client/render/json.h"
+#include "common/job_states.h"
 #include "common/status_macros.h"
 
 namespace skytrain::client {
@@ -127,7 +128,7 @@ absl::StatusOr<std::optional<v1::Job>> WaitForEnd(Context& context, Client& clie
       heard_at = absl::Now();
       lost = false;
       backoff.Reset();
-      if (IsTerminal(answer->state())) return *answer;
+      if (IsTerminal(answer->state()) || answer->state() == v1::SUSPENDED) return *answer;
       if (absl::Now() >= deadline) return std::nullopt;
       continue;
     }

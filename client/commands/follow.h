@@ -56,7 +56,7 @@ absl::StatusOr<ExitCode> FollowToEnd(Context& context, Client& client, const std
 // What the job's events so far tell beyond the job.
 absl::StatusOr<JobDetails> LoadDetails(Client& client, const std::string& job);
 
-// Waits for the end of `job` over broken links. `deadline` passed: nullopt.
+// Waits over broken links until `job` is over, or set aside. `deadline` passed: nullopt.
 absl::StatusOr<std::optional<v1::Job>> WaitForEnd(Context& context, Client& client,
                                                   const std::string& job, absl::Time deadline);
 

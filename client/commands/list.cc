@@ -20,7 +20,7 @@ absl::StatusOr<std::vector<v1::JobState>> ParseStates(const std::vector<std::str
     if (!v1::JobState_Parse(absl::AsciiStrToUpper(name), &state) ||
         state == v1::JOB_STATE_UNSPECIFIED) {
       std::vector<std::string> known;
-      for (int i = v1::QUEUED; i <= v1::CANCELLED; ++i) {
+      for (int i = v1::QUEUED; i <= v1::JobState_MAX; ++i) {
         known.push_back(absl::AsciiStrToLower(v1::JobState_Name(static_cast<v1::JobState>(i))));
       }
       return ErrorWithReason(
@@ -39,7 +39,7 @@ absl::StatusOr<ExitCode> List(Context& context, const ListOptions& options) {
   ASSIGN_OR_RETURN(Client* const client, context.Connect());
   // One more than is shown, to know whether there are more.
   ASSIGN_OR_RETURN(std::vector<v1::Job> jobs,
-                   client->ListJobs(states, options.all ? 0 : kNewest + 1));
+                   client->ListJobs(states, options.filter, options.all ? 0 : kNewest + 1));
   const bool more = !options.all && jobs.size() > kNewest;
   if (more) jobs.resize(kNewest);
 

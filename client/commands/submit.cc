@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <memory>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,7 @@
 #include "client/commands/arguments.h"
 #include "client/commands/commands.h"
 #include "client/commands/follow.h"
+#include "client/commands/pending_request.h"
 #include "client/render/format.h"
 #include "client/render/job_text.h"
 #include "client/render/json.h"
@@ -17,6 +19,8 @@
 #include "common/ids.h"
 #include "common/status_macros.h"
 #include "common/yaml/yaml_message.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace skytrain::client {
 namespace {
@@ -91,6 +95,36 @@ void PrintAccepted(Context& context, const v1::CreateJobResponse& response,
   }
 }
 
+// Everything that makes two submits the same command.
+std::string KeyOf(const Client& client, const v1::CreateJobRequest& request) {
+  std::string key = absl::StrCat(client.target().shown, "\n");
+  google::protobuf::io::StringOutputStream stream(&key);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);  // `labels` is a map.
+  request.SerializeToCodedStream(&coded);
+  return key;
+}
+
+// Sends the request such that a client that is killed, and started again, submits no second job.
+absl::StatusOr<v1::CreateJobResponse> SendOnce(Context& context, Client& client,
+                                               v1::CreateJobRequest request,
+                                               const std::string& request_id) {
+  if (request.validate_only() || !request_id.empty()) {
+    request.set_request_id(request_id);
+    return client.CreateJob(request);
+  }
+  PendingRequest pending(PendingRequest::StateDir(), KeyOf(client, request));
+  request.set_request_id(pending.id());
+  absl::StatusOr<v1::CreateJobResponse> response = client.CreateJob(request);
+  pending.Answered(response.status());
+  if (response.ok() && pending.age() > absl::ZeroDuration()) {
+    context.Err(absl::StrCat("already submitted as ", ShortName(response->job().name()),
+                             ": this command was interrupted ", FormatSpan(pending.age()),
+                             " ago\n"));
+  }
+  return response;
+}
+
 }  // namespace
 
 absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options) {
@@ -106,7 +140,6 @@ absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options) 
   }
   if (!options.name.empty()) RETURN_IF_ERROR(ValidateJobId(options.name));
   request.set_job_id(options.name);
-  request.set_request_id(options.request_id.empty() ? NewUid() : options.request_id);
   request.set_validate_only(options.dry_run);
 
   ASSIGN_OR_RETURN(Client* const client, context.Connect());
@@ -116,7 +149,8 @@ absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options) 
         Inspect(context, *client, experiment.data(), experiment.task().classification().target()),
         positions));
   }
-  const absl::StatusOr<v1::CreateJobResponse> response = client->CreateJob(request);
+  const absl::StatusOr<v1::CreateJobResponse> response =
+      SendOnce(context, *client, std::move(request), options.request_id);
   if (!response.ok()) return Locate(response.status(), positions);
   PrintAccepted(context, *response, options);
   if (options.dry_run) return kExitOk;

@@ -29,7 +29,7 @@ absl::StatusOr<ExitCode> Wait(Context& context, const WaitOptions& options) {
       WriteJob(*over, json);
       context.Out(json.Finish());
     }
-    // One failure of several is a failure; a cancelled job is the lesser news.
+    // One failure of several is a failure; a cancelled or suspended job is the lesser news.
     const ExitCode code = ExitCodeOf(over->state());
     if (worst == kExitOk || code == kExitFailed) worst = code;
   }

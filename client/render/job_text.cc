@@ -7,9 +7,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "client/exit_code.h"
 #include "client/render/format.h"
 #include "client/render/report.h"
+#include "common/job_states.h"
 #include "common/timestamp.h"
 
 namespace skytrain::client {
@@ -37,6 +37,7 @@ std::string StateText(v1::JobState state, const Terminal& terminal) {
       return terminal.Red(name);
     case v1::CANCELLED:
     case v1::STOPPING:
+    case v1::SUSPENDED:
       return terminal.Yellow(name);
     default:
       return terminal.Bold(name.empty() ? absl::StrCat(static_cast<int>(state)) : name);
@@ -75,6 +76,9 @@ std::string Headline(const v1::Job& job, const JobDetails& details, const Termin
     absl::StrAppend(&line, "  ", EndName(job.termination().reason()), "  ", Where(job));
   } else if (job.state() == v1::QUEUED) {
     if (job.queue_position() > 0) absl::StrAppend(&line, "  position ", job.queue_position());
+  } else if (job.state() == v1::SUSPENDED) {
+    absl::StrAppend(&line, "  ", Where(job), Where(job).empty() ? "" : "  ",
+                    "goes on with: skytrain resume ", ShortName(job.name()));
   } else if (!IsTerminal(job.state())) {
     absl::StrAppend(&line, "  ", ProgressText(job));
     if (job.progress().images_per_second() > 0) {
@@ -161,6 +165,18 @@ std::string FailureText(const v1::Job& job, const JobDetails& details) {
   return text;
 }
 
+// "about 5 s an epoch on 2 CPU cores".
+std::string TimeText(const v1::Job& job, const v1::Estimate& estimate) {
+  const v1::Resources& resources = job.experiment().resources();
+  std::string where = Plural(resources.gpus(), "GPU");
+  // What the server gives to a job that asks for nothing.
+  if (resources.gpus() == 0)
+    where = Plural(resources.cpus() > 0 ? resources.cpus() : 2, "CPU core");
+  return absl::StrCat("about ", FormatSpan(absl::Seconds(std::max(1.0, estimate.epoch_seconds()))),
+                      " an epoch on ", where,
+                      estimate.speed_measured() ? "" : " (no job of this node was measured yet)");
+}
+
 }  // namespace
 
 void JobDetails::Apply(const v1::Event& event) {
@@ -237,6 +253,9 @@ std::string AcceptedText(const v1::CreateJobResponse& response, bool dry_run) {
       absl::StrAppend(&text, ", ", Plural(estimate.steps_per_epoch(), "step"), " an epoch");
     }
     text += "\n";
+  }
+  if (estimate.epoch_seconds() > 0) {
+    absl::StrAppend(&text, margin, "time      ", TimeText(job, estimate), "\n");
   }
   if (dry_run) return text;
   if (job.state() == v1::QUEUED) {

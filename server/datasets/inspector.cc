@@ -19,6 +19,7 @@
 #include "common/errors.h"
 #include "common/file/file_system.h"
 #include "common/ids.h"
+#include "common/last_line.h"
 #include "common/process/process.h"
 #include "common/status_macros.h"
 #include "google/rpc/error_details.pb.h"
@@ -53,15 +54,6 @@ std::vector<std::string> Environment() {
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
   return environment;
-}
-
-std::string LastLine(const std::string& path) {
-  const auto text = FileSystem::Posix().ReadFile(path, 1 << 20);
-  if (!text.ok()) return "";
-  std::string line = *text;
-  while (!line.empty() && line.back() == '\n') line.pop_back();
-  const size_t newline = line.rfind('\n');
-  return newline == std::string::npos ? line : line.substr(newline + 1);
 }
 
 enum class Ended { kExited, kTimeout, kStopped };
@@ -200,7 +192,7 @@ Inspector::Result Inspector::RunProbe(const std::string& request_path, const std
   if (code != 0 && code != 1) {
     const std::string how = code >= 0 ? absl::StrCat("exit code ", code)
                                       : absl::StrCat("killed by signal ", WTERMSIG(wait_status));
-    const std::string said = LastLine(log_path);
+    const std::string said = LastLine(FileSystem::Posix().ReadFile(log_path, 1 << 20).value_or(""));
     return ProbeFailed(said.empty() ? how : absl::StrCat(how, "; it said: ", said));
   }
   ASSIGN_OR_RETURN(const std::string answer,

@@ -118,6 +118,16 @@ bool SpoolTailer::ReachedEnds() const {
   return true;
 }
 
+uint64_t SpoolTailer::BytesBeyondEnds() const {
+  uint64_t bytes = 0;
+  for (const auto& [file, spool] : spools_) {
+    if (spool.end == kNoEnd) continue;
+    const uint64_t size = FileSize(absl::StrCat(attempt_.path(), "/", file));
+    if (size > spool.end) bytes += size - spool.end;
+  }
+  return bytes;
+}
+
 uint64_t SpoolTailer::TakeSkippedBytes() {
   uint64_t skipped = 0;
   for (auto& [file, spool] : spools_) skipped += std::exchange(spool.skipped, 0);

@@ -46,6 +46,8 @@ class SpoolTailer {
   // True when every file has been read to its end as given by SetEnd: nothing will come any more.
   // A torn frame at that end counts as read.
   bool ReachedEnds() const;
+  // Bytes that were written after the ends given by SetEnd, as far as they are there by now.
+  uint64_t BytesBeyondEnds() const;
   // Damaged bytes that were skipped since the last call.
   uint64_t TakeSkippedBytes();
 

@@ -80,6 +80,7 @@ absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(
   spec.set_threads(demand.gpus > 0 ? ThreadsBesideGpus(options, demand.gpus) : demand.cpus);
   spec.set_world_size(1);
   spec.set_log_quota_bytes(options.log_quota_bytes);
+  spec.set_memory_limit_bytes(options.memory_limit_bytes);
   spec.mutable_data_roots()->Assign(options.data_roots.begin(), options.data_roots.end());
   return spec;
 }

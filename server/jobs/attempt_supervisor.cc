@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "common/timestamp.h"
 #include "server/jobs/attempt_plan.h"
+#include "server/jobs/node_speed.h"
 #include "server/jobs/spool_fold.h"
 #include "server/store/event_rows.h"
 
@@ -70,8 +71,11 @@ void AttemptSupervisor::Run() {
   std::optional<AttemptVerdict> verdict = begin_ == Begin::kLaunch ? Launch() : Adopt();
   if (!verdict.has_value()) verdict = Follow();
   if (!verdict.has_value()) return;
-  End(*std::move(verdict));
+  if (!End(*std::move(verdict))) return;
   if (!Stopped()) on_done_();
+  if (journal_->state() != v1::SUCCEEDED) return;
+  const absl::Status learned = NodeSpeed(environment_.database).Learn(journal_->Copy().job);
+  if (!learned.ok()) environment_.Log(learned.message());
 }
 
 std::optional<AttemptVerdict> AttemptSupervisor::Launch() {
@@ -118,6 +122,7 @@ std::optional<AttemptVerdict> AttemptSupervisor::Follow() {
     const absl::Duration now = environment_.clock.Monotonic();
     if (auto verdict = CheckClaim(now)) return verdict;
     if (auto verdict = CheckProcesses(now)) return verdict;
+    TellUndead(now);
     watcher_.Wait(environment_.options.poll_interval);
   }
   return std::nullopt;
@@ -176,29 +181,46 @@ std::optional<AttemptVerdict> AttemptSupervisor::Settle(const internal::v1::Exit
     tailer_->SetEnd(spool.file(), static_cast<uint64_t>(spool.bytes()));
   }
   const absl::Duration since = environment_.clock.Monotonic();
-  while (!Stopped()) {
+  bool complete = false;
+  while (!Stopped() && !complete) {
     const bool stored = Ingest();
-    if (stored && tailer_->ReachedEnds()) return JudgeExit(exit, journal_->Copy().rank_result);
-    if (!stored) Pause(kRetryStore);
-    if (environment_.clock.Monotonic() - since >= environment_.options.settle_timeout) break;
-    watcher_.Wait(environment_.options.poll_interval);
+    complete = stored && tailer_->ReachedEnds();
+    if (complete || environment_.clock.Monotonic() - since >= environment_.options.settle_timeout) {
+      break;
+    }
+    if (stored) {
+      watcher_.Wait(environment_.options.poll_interval);
+    } else {
+      Pause(kRetryStore);
+    }
+  }
+  std::string gap;
+  if (!complete) gap = "the last bytes of a spool did not arrive in time";
+  if (const uint64_t beyond = tailer_->BytesBeyondEnds(); beyond > 0) {
+    absl::StrAppend(&gap, gap.empty() ? "" : "; ", beyond,
+                    " bytes that were written after the attempt's end are dropped");
   }
   while (!Stopped()) {
-    const absl::Status told =
-        journal_->Change(Database::Priority::kControl, [](JobJournal::Draft& draft) {
-          v1::Event event;
-          event.mutable_gap()->set_reason("the last bytes of a spool did not arrive in time");
-          draft.Append(std::move(event));
-          return absl::OkStatus();
-        });
-    if (told.ok()) return JudgeExit(exit, journal_->Copy().rank_result);
+    if (gap.empty() || TellGap(gap)) return JudgeExit(exit, journal_->Copy().rank_result);
     Pause(kRetryStore);
   }
   return std::nullopt;
 }
 
+bool AttemptSupervisor::TellGap(const std::string& reason) {
+  const absl::Status told =
+      journal_->Change(Database::Priority::kControl, [&](JobJournal::Draft& draft) {
+        v1::Event event;
+        event.mutable_gap()->set_reason(reason);
+        draft.Append(std::move(event));
+        return absl::OkStatus();
+      });
+  if (told.ok()) environment_.Log(absl::StrCat(dir_.path(), ": ", reason));
+  return told.ok();
+}
+
 void AttemptSupervisor::PassOnStop() {
-  if (stop_passed_on_ || journal_->state() != v1::STOPPING) return;
+  if (stop_passed_on_.has_value() || journal_->state() != v1::STOPPING) return;
   const auto before = dir_.ReadControl();
   internal::v1::Control control;
   if (before.ok() && before->has_value()) control = **before;
@@ -206,19 +228,37 @@ void AttemptSupervisor::PassOnStop() {
     control.set_generation(control.generation() + 1);
     control.set_want(internal::v1::Control::WANT_STOP);
     control.set_cause(ControlCause(journal_->Copy().job.stop_cause()));
-    if (const auto spec = dir_.ReadSpec(); spec.ok()) {
-      const absl::Duration grace = absl::Seconds(spec->limits().grace().seconds()) +
-                                   absl::Nanoseconds(spec->limits().grace().nanos());
-      *control.mutable_deadline() = ToTimestamp(environment_.clock.Now() + grace);
-    }
+    *control.mutable_deadline() = ToTimestamp(environment_.clock.Now() + Grace());
     if (const absl::Status written = dir_.WriteControl(control); !written.ok()) {
       environment_.Log(written.message());
       return;  // Again at the next look.
     }
   }
-  stop_passed_on_ = true;
+  stop_passed_on_ = environment_.clock.Monotonic();
   // Only makes it quicker: the shepherd looks once a second anyway.
   environment_.launcher.Poke(dir_).IgnoreError();
+}
+
+absl::Duration AttemptSupervisor::Grace() const {
+  const auto spec = dir_.ReadSpec();
+  if (!spec.ok()) return absl::ZeroDuration();
+  return absl::Seconds(spec->limits().grace().seconds()) +
+         absl::Nanoseconds(spec->limits().grace().nanos());
+}
+
+void AttemptSupervisor::TellUndead(absl::Duration now) {
+  if (told_undead_ || !stop_passed_on_.has_value()) return;
+  if (now - *stop_passed_on_ < environment_.options.undead_after) return;  // Without a read.
+  const absl::Duration after = Grace() + environment_.options.undead_after;
+  if (now - *stop_passed_on_ < after) return;
+  const absl::Status told =
+      journal_->Change(Database::Priority::kControl, [&](JobJournal::Draft& draft) {
+        draft.Remark(absl::StrCat("asked to stop ", absl::FormatDuration(after),
+                                  " ago, but a process does not die (a dead disk or GPU?): its "
+                                  "devices stay taken; see the logs for which one"));
+        return absl::OkStatus();
+      });
+  told_undead_ = told.ok();
 }
 
 bool AttemptSupervisor::Ingest() {
@@ -255,7 +295,7 @@ void AttemptSupervisor::Pause(absl::Duration time) {
   }
 }
 
-void AttemptSupervisor::End(AttemptVerdict verdict) {
+bool AttemptSupervisor::End(AttemptVerdict verdict) {
   const v1::Job job = journal_->Copy().job;
   std::optional<v1::Model> model;
   if (verdict.end == v1::COMPLETED && job.has_experiment()) {
@@ -280,14 +320,20 @@ void AttemptSupervisor::End(AttemptVerdict verdict) {
           if (model.has_value()) AppendPublished(*model, draft);
           const v1::StopCause cause = draft.job().stop_cause();
           const AttemptVerdict now{EndAsAsked(verdict.end, cause), verdict.message};
-          const JobVerdict next = JudgeJob(now, cause, CountTries(draft.job()),
-                                           environment_.options.max_attempts, step);
-          return draft.Apply(next.event, next.message, now.end);
+          const JobVerdict next =
+              JudgeJob(now, draft.job(), environment_.options.retry_rules, step);
+          RETURN_IF_ERROR(draft.Apply(next.event, next.message, now.end));
+          if (next.pause > absl::ZeroDuration()) {
+            *draft.job().mutable_next_try_time() =
+                ToTimestamp(environment_.clock.Now() + next.pause);
+          }
+          return absl::OkStatus();
         });
-    if (ended.ok()) return;
+    if (ended.ok()) return true;
     environment_.Log(absl::StrCat(dir_.path(), ": ", ended.message()));
     Pause(kRetryStore);
   }
+  return false;
 }
 
 }  // namespace skytrain

@@ -41,7 +41,8 @@ struct AttemptEnvironment {
 //   2. Follow: store the spools' new frames, pass on the wish to stop, until the exit record is
 //      there, or no process is left.
 //   3. Read the spools to the sizes that the exit record names.
-//   4. Publish the model, and commit the attempt's end together with the job's next state.
+//   4. Publish the model, and commit the attempt's end together with the job's next state. Learn
+//      from a success how fast the node is.
 // Everything that is known of the attempt is in its folder and in the database, so an attempt can
 // be left at any point (Stop) and taken up by kAdopt.
 class AttemptSupervisor {
@@ -69,11 +70,18 @@ class AttemptSupervisor {
   std::optional<AttemptVerdict> CheckProcesses(absl::Duration now);
   std::optional<AttemptVerdict> Settle(const internal::v1::ExitRecord& exit);
   void PassOnStop();
+  // limits.grace of the attempt.
+  absl::Duration Grace() const;
+  // Says so, once, when processes are left long after they should have been killed.
+  void TellUndead(absl::Duration now);
+  // Appends a Gap. False when it could not be stored.
+  bool TellGap(const std::string& reason);
   // Stores what is new. False when it could not be stored: try again later.
   bool Ingest();
   // The same with further tries, for settle_timeout at most.
   void IngestRest();
-  void End(AttemptVerdict verdict);
+  // False: stopped before the end was committed.
+  bool End(AttemptVerdict verdict);
 
   bool Claim(absl::string_view reason);
   bool Stopped() const { return stopped_.load(); }
@@ -92,7 +100,8 @@ class AttemptSupervisor {
   absl::Duration follow_since_;
   absl::Duration processes_checked_;
   std::optional<internal::v1::Claim> claim_;
-  bool stop_passed_on_ = false;
+  std::optional<absl::Duration> stop_passed_on_;  // When.
+  bool told_undead_ = false;
   std::atomic<bool> stopped_{false};
   std::thread thread_;
 };

@@ -1,7 +1,7 @@
 #include "server/jobs/attempt_verdict.h"
 
-#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -42,9 +42,16 @@ const EndText* TextOf(v1::AttemptEnd end) {
   return nullptr;
 }
 
-bool MayRetry(v1::AttemptEnd end) {
-  return end == v1::WORKER_CRASHED || end == v1::RANK_FAILED || end == v1::SHEPHERD_LOST ||
-         end == v1::NODE_LOST;
+// How the attempts that count against the bound of retries ended: not those that were asked to
+// stop. `newest`: of the one whose end is not recorded yet.
+std::vector<v1::AttemptEnd> TriesOf(const v1::Job& job, v1::AttemptEnd newest) {
+  std::vector<v1::AttemptEnd> tries;
+  for (int i = 0; i + 1 < job.attempts_size(); ++i) {
+    const v1::AttemptEnd end = job.attempts(i).end();
+    if (end != v1::STOPPED && end != v1::PREEMPTED) tries.push_back(end);
+  }
+  tries.push_back(newest);
+  return tries;
 }
 
 // The shepherd saw a rank go, but not why.
@@ -83,38 +90,44 @@ v1::AttemptEnd EndAsAsked(v1::AttemptEnd end, v1::StopCause cause) {
   return cause == v1::STOP_PREEMPT ? v1::PREEMPTED : v1::STOPPED;
 }
 
-int CountTries(const v1::Job& job) {
-  return static_cast<int>(
-      std::count_if(job.attempts().begin(), job.attempts().end(), [](const v1::Attempt& attempt) {
-        return attempt.end() != v1::STOPPED && attempt.end() != v1::PREEMPTED;
-      }));
-}
-
-JobVerdict JudgeJob(const AttemptVerdict& attempt, v1::StopCause cause, int tries, int max_attempts,
+JobVerdict JudgeJob(const AttemptVerdict& attempt, const v1::Job& job, RetryRules rules,
                     std::optional<int64_t> checkpoint_step) {
+  const v1::StopCause cause = job.stop_cause();
   const bool asked = attempt.end == v1::STOPPED || attempt.end == v1::PREEMPTED;
-  if (attempt.end == v1::COMPLETED) return {JobEventType::kCompleted, attempt.message};
-  if (cause == v1::STOP_CANCEL) return {JobEventType::kStopped, attempt.message};
+  JobVerdict verdict{JobEventType::kFailed, attempt.message, absl::ZeroDuration()};
+  const auto with = [&verdict](JobEventType event) {
+    verdict.event = event;
+    return verdict;
+  };
+  if (attempt.end == v1::COMPLETED) return with(JobEventType::kCompleted);
+  if (cause == v1::STOP_CANCEL) return with(JobEventType::kStopped);
   if (cause != v1::STOP_CAUSE_UNSPECIFIED && (asked || MayRetry(attempt.end))) {
-    return {cause == v1::STOP_SUSPEND ? JobEventType::kSuspended : JobEventType::kPreempted,
-            attempt.message};
+    return with(cause == v1::STOP_SUSPEND ? JobEventType::kSuspended : JobEventType::kPreempted);
   }
   // Somebody wrote control.binpb by hand.
-  if (asked) return {JobEventType::kStopped, attempt.message};
-  JobVerdict verdict{JobEventType::kFailed, attempt.message};
+  if (asked) return with(JobEventType::kStopped);
   const auto add = [&verdict](absl::string_view sentence) {
     absl::StrAppend(&verdict.message, verdict.message.empty() ? "" : " ", sentence);
   };
-  if (MayRetry(attempt.end) && tries < max_attempts) {
-    verdict.event = JobEventType::kRetry;
+  const v1::Retry& own = job.experiment().retry();
+  if (own.has_max_attempts()) rules.max_attempts = own.max_attempts();
+  const std::vector<v1::AttemptEnd> tries = TriesOf(job, attempt.end);
+  if (const auto pause = PauseBeforeRetry(tries, rules); pause.has_value()) {
+    verdict.pause = *pause;
+    const std::string when =
+        *pause > absl::ZeroDuration() ? absl::StrCat(" in ", absl::FormatDuration(*pause)) : "";
     add(checkpoint_step.has_value()
-            ? absl::StrCat("Trying again from the checkpoint of step ", *checkpoint_step, ".")
-            : "Trying again from the beginning: there is no whole checkpoint yet.");
-    return verdict;
+            ? absl::StrCat("Trying again", when, " from the checkpoint of step ", *checkpoint_step,
+                           ".")
+            : absl::StrCat("Trying again", when,
+                           " from the beginning: there is no whole checkpoint yet."));
+    return with(JobEventType::kRetry);
   }
-  if (checkpoint_step.has_value())
+  if (checkpoint_step.has_value()) {
     add(absl::StrCat("Last good checkpoint: step ", *checkpoint_step, "."));
-  add(MayRetry(attempt.end) ? absl::StrCat("Given up after ", tries, " attempts.")
+  }
+  add(MayRetry(attempt.end) ? absl::StrCat("Given up after ", tries.size(),
+                                           tries.size() == 1 ? " attempt." : " attempts.")
                             : "Not retried: the same settings would fail the same way.");
   return verdict;
 }

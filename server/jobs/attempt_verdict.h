@@ -4,7 +4,9 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/time.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/retry_policy.h"
 #include "skytrain/internal/v1/attempt.pb.h"
 #include "skytrain/internal/v1/record.pb.h"
 #include "skytrain/v1/job.pb.h"
@@ -28,18 +30,16 @@ AttemptVerdict JudgeLost(bool rebooted);
 // asked to; every other end is what it is.
 v1::AttemptEnd EndAsAsked(v1::AttemptEnd end, v1::StopCause cause);
 
-// How many of the job's attempts count against the bound of retries: not those that were asked to
-// stop.
-int CountTries(const v1::Job& job);
-
 // What follows for the job.
 struct JobVerdict {
   JobEventType event = JobEventType::kFailed;
-  std::string message;  // For Termination, or for the event of a retry.
+  std::string message;   // For Termination, or for the event of a retry.
+  absl::Duration pause;  // Of kRetry: until the next attempt may start.
 };
-// `cause`: why the job was asked to stop, if it was. `tries`: attempts so far, this one with them.
-// `checkpoint_step`: of the newest whole checkpoint. Pure.
-JobVerdict JudgeJob(const AttemptVerdict& attempt, v1::StopCause cause, int tries, int max_attempts,
+// `attempt`: how the newest attempt of `job` ended, which is not recorded there yet. `rules`: of
+// the node; the job's own bound goes first. `checkpoint_step`: of the newest whole checkpoint.
+// Pure.
+JobVerdict JudgeJob(const AttemptVerdict& attempt, const v1::Job& job, RetryRules rules,
                     std::optional<int64_t> checkpoint_step);
 
 }  // namespace skytrain

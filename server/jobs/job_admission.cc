@@ -40,7 +40,8 @@ absl::Status CheckDemand(const JobManager::Options& options, const v1::Job& job,
 }
 
 // What of the data is worth a look, "" when all is well.
-std::string DataWarning(const v1::Experiment& experiment, const v1::DatasetManifest& manifest) {
+std::string WhatIsWorthALook(const v1::Experiment& experiment,
+                             const v1::DatasetManifest& manifest) {
   std::string warning;
   const auto add = [&warning](const std::string& text) {
     absl::StrAppend(&warning, warning.empty() ? "" : "; ", text);
@@ -65,7 +66,7 @@ absl::StatusOr<AdmittedJob> AdmitExperiment(const JobManager::Options& options,
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
                    options.manifest(experiment.data(), plan.target));
   ASSIGN_OR_RETURN(admitted.estimate, spec::CheckAgainstData(experiment, plan, manifest));
-  admitted.job.set_data_warning(DataWarning(experiment, manifest));
+  admitted.job.set_data_warning(WhatIsWorthALook(experiment, manifest));
   admitted.stem = plan.name.empty() ? "experiment" : plan.name;
   return admitted;
 }

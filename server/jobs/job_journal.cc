@@ -57,6 +57,7 @@ absl::Status JobJournal::Draft::Apply(JobEventType type, const std::string& mess
   if (from == to && cause == job.stop_cause()) return absl::OkStatus();
   job.set_state(to);
   job.set_stop_cause(cause);
+  job.clear_next_try_time();
   SetTimes(to, now_, job);
   v1::Event event;
   v1::StateChange& change = *event.mutable_state();
@@ -73,6 +74,14 @@ absl::Status JobJournal::Draft::Apply(JobEventType type, const std::string& mess
   }
   Append(std::move(event));
   return absl::OkStatus();
+}
+
+void JobJournal::Draft::Remark(const std::string& message) {
+  v1::Event event;
+  event.mutable_state()->set_from(record_.job.state());
+  event.mutable_state()->set_to(record_.job.state());
+  event.mutable_state()->set_message(message);
+  Append(std::move(event));
 }
 
 void JobJournal::Draft::MoveOffsets(std::vector<std::pair<std::string, uint64_t>> offsets) {

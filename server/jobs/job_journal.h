@@ -46,10 +46,12 @@ class JobJournal {
     // Bytes of a serialized v1.Event, as a worker wrote them.
     void AppendBytes(absl::string_view event);
     // Along an edge of NextState: changes the state, sets stop cause, times and termination that go
-    // with it, and appends the StateChange (none when state and stop cause stay as they are).
-    // FAILED_PRECONDITION.
+    // with it, clears next_try_time, and appends the StateChange (none when state and stop cause
+    // stay as they are). FAILED_PRECONDITION.
     absl::Status Apply(JobEventType type, const std::string& message,
                        v1::AttemptEnd attempt_end = v1::ATTEMPT_END_UNSPECIFIED);
+    // A StateChange from the present state to itself, for people.
+    void Remark(const std::string& message);
     void MoveOffsets(std::vector<std::pair<std::string, uint64_t>> offsets);
 
    private:

@@ -14,6 +14,7 @@
 #include "common/file/file_system.h"
 #include "server/events/event_hub.h"
 #include "server/jobs/launcher.h"
+#include "server/jobs/retry_policy.h"
 #include "server/store/database.h"
 #include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/job_service.pb.h"
@@ -41,7 +42,8 @@ struct ModelLocation {
 class JobManager {
  public:
   struct Options {
-    std::string attempts_dir;  // work_dir/attempts; made when absent.
+    std::string attempts_dir;        // work_dir/attempts; made when absent.
+    std::string lost_and_found_dir;  // state_dir/lost+found: jobs that cannot be read.
     std::string worker_binary;
     std::string build;                     // Goes into attempt.binpb.
     std::string cache_dir;                 // Decode-once cache of the workers.
@@ -54,10 +56,13 @@ class JobManager {
     int max_running_jobs_per_owner = 0;    // More wait; 0: no limit.
     int max_priority = 0;                  // Above it: PRIORITY_NOT_ALLOWED, save for admins.
     int64_t log_quota_bytes = int64_t{64} << 20;  // Per attempt, rank and stream.
+    int64_t memory_limit_bytes = 0;               // Of an attempt's ranks together; 0: none.
 
-    int max_attempts = 3;
+    RetryRules retry_rules;
     absl::Duration claim_timeout = absl::Seconds(30);   // From Launch to the shepherd's claim.
     absl::Duration settle_timeout = absl::Seconds(60);  // From the exit record to its last byte.
+    // From the end of the grace until a job whose processes do not die says so.
+    absl::Duration undead_after = absl::Seconds(20);
     absl::Duration poll_interval = absl::Milliseconds(250);  // Beside inotify.
 
     // What the probe finds in a data set (cached). Its DATA_* and OUTSIDE_DATA_ROOTS errors are
@@ -83,7 +88,7 @@ class JobManager {
   ~JobManager();  // As Shutdown.
 
   // Recovery: reads the stored jobs, takes living attempts up again, settles dead ones and starts
-  // scheduling. One job that cannot be read is logged and left alone. Call once; the methods below
+  // scheduling. One job that cannot be read moves to lost+found. Call once; the methods below
   // may be called when it has returned OK.
   absl::Status Start();
 

@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "server/jobs/job_codec.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/lost_and_found.h"
 #include "server/store/event_rows.h"
 #include "server/store/job_rows.h"
 
@@ -64,8 +65,10 @@ absl::Status RecoverJobs(const AttemptEnvironment& environment, JobDispatcher& d
       if (job.record.ok()) {
         dispatcher.Add(*std::move(job.record));
       } else {
-        environment.Log(
-            absl::StrCat("job ", job.uid, " is left alone: ", job.record.status().message()));
+        const absl::Status aside = SetAside(environment, job.uid, job.record.status());
+        environment.Log(absl::StrCat(
+            "job ", job.uid, " cannot be read: ", job.record.status().message(),
+            aside.ok() ? "; it was moved to lost+found" : "; it is left alone: ", aside.message()));
       }
     }
   } while (!jobs.empty());

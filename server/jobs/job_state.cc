@@ -120,10 +120,6 @@ absl::StatusOr<v1::StopCause> NextStopCause(v1::StopCause before, JobState to, J
   return wish;
 }
 
-bool IsTerminal(JobState state) {
-  return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED;
-}
-
 bool IsActive(JobState state) {
   return state == v1::STARTING || state == v1::RUNNING || state == v1::STOPPING;
 }

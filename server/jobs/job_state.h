@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "common/job_states.h"
 #include "skytrain/v1/job.pb.h"
 
 namespace skytrain {
@@ -44,7 +45,6 @@ absl::StatusOr<v1::JobState> NextState(v1::JobState from, JobEventType event);
 absl::StatusOr<v1::StopCause> NextStopCause(v1::StopCause before, v1::JobState to,
                                             JobEventType event);
 
-bool IsTerminal(v1::JobState state);
 // Has an attempt that may have processes.
 bool IsActive(v1::JobState state);
 

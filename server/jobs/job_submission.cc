@@ -7,6 +7,7 @@
 #include "common/errors.h"
 #include "common/ids.h"
 #include "common/status_macros.h"
+#include "server/jobs/attempt_plan.h"
 #include "server/jobs/job_journal.h"
 #include "server/store/job_rows.h"
 
@@ -38,13 +39,13 @@ absl::StatusOr<v1::CreateJobResponse> JobSubmission::Create(const Caller& caller
     if (job.has_value()) {
       *response.mutable_job() = *std::move(job);
       // The data may have changed since; the job stands as it was accepted.
-      if (auto admitted = Admit(options_, request); admitted.ok()) {
+      if (auto admitted = Check(request); admitted.ok()) {
         *response.mutable_estimate() = admitted->estimate;
       }
       return response;
     }
   }
-  ASSIGN_OR_RETURN(AdmittedJob admitted, Admit(options_, request));
+  ASSIGN_OR_RETURN(AdmittedJob admitted, Check(request));
   *response.mutable_estimate() = admitted.estimate;
   RETURN_IF_ERROR(CheckPriority(caller, request));
   RETURN_IF_ERROR(CheckRoom(caller));
@@ -57,6 +58,17 @@ absl::StatusOr<v1::CreateJobResponse> JobSubmission::Create(const Caller& caller
   }
   ASSIGN_OR_RETURN(*response.mutable_job(), Store(caller, request, payload, admitted));
   return response;
+}
+
+absl::StatusOr<AdmittedJob> JobSubmission::Check(const v1::CreateJobRequest& request) {
+  ASSIGN_OR_RETURN(AdmittedJob admitted, Admit(options_, request));
+  const Demand demand = DemandOf(admitted.job, options_.cpu_slots);
+  if (demand.gpus > 0) {
+    speed_.EstimateTime("gpu", demand.gpus, admitted.estimate);
+  } else {
+    speed_.EstimateTime("cpu", demand.cpus, admitted.estimate);
+  }
+  return admitted;
 }
 
 absl::StatusOr<std::optional<v1::Job>> JobSubmission::Repeated(const Caller& caller,
@@ -148,7 +160,8 @@ absl::StatusOr<v1::Job> JobSubmission::Store(const Caller& caller,
             RETURN_IF_ERROR(InsertRequest(connection, caller.owner, request.request_id(),
                                           {payload, job.uid()}));
           }
-          return JobJournal::Insert(connection, job, clock_.Now());
+          RETURN_IF_ERROR(JobJournal::Insert(connection, job, clock_.Now()));
+          return SetFlopsPerSample(connection, job.uid(), admitted.estimate.flops_per_sample());
         });
     if (repeated) {
       ASSIGN_OR_RETURN(auto first, Repeated(caller, request, payload));

@@ -12,6 +12,7 @@
 #include "server/jobs/job_dispatcher.h"
 #include "server/jobs/job_lookup.h"
 #include "server/jobs/job_manager.h"
+#include "server/jobs/node_speed.h"
 #include "server/store/database.h"
 #include "skytrain/v1/job_service.pb.h"
 
@@ -26,6 +27,7 @@ class JobSubmission {
       : options_(options),
         database_(database),
         clock_(clock),
+        speed_(database),
         lookup_(lookup),
         dispatcher_(dispatcher) {}
 
@@ -35,6 +37,8 @@ class JobSubmission {
       ABSL_LOCKS_EXCLUDED(uid_mu_);
 
  private:
+  // All checks, and the estimate of memory and time.
+  absl::StatusOr<AdmittedJob> Check(const v1::CreateJobRequest& request);
   // The job that an earlier request with this id made, if there was one.
   absl::StatusOr<std::optional<v1::Job>> Repeated(const Caller& caller,
                                                   const v1::CreateJobRequest& request,
@@ -49,6 +53,7 @@ class JobSubmission {
   const JobManager::Options& options_;
   Database& database_;
   Clock& clock_;
+  const NodeSpeed speed_;
   JobLookup& lookup_;
   JobDispatcher& dispatcher_;
   Mutex uid_mu_;

@@ -14,6 +14,10 @@ namespace {
 constexpr absl::Duration kDefaultTimeout = absl::Seconds(30);
 constexpr absl::Duration kMaxTimeout = absl::Seconds(60);
 
+constexpr int kTicksPerLook = 5;  // About once a second.
+
+bool IsSettled(v1::JobState state) { return IsTerminal(state) || state == v1::SUSPENDED; }
+
 absl::Duration TimeoutOf(const v1::WaitJobRequest& request) {
   if (!request.has_timeout()) return kDefaultTimeout;
   const absl::Duration asked =
@@ -44,21 +48,23 @@ WaitCall::WaitCall(Executor& executor, LiveCalls& live, JobManager& jobs, EventH
       deadline_(Clock::Real().Monotonic() + TimeoutOf(request)) {}
 
 void WaitCall::Tick() {
-  if (Clock::Real().Monotonic() >= deadline_) Wake();
+  // Of a job that is set aside the hub says no more than of any other event.
+  const bool look = ++ticks_ % kTicksPerLook == 0;
+  if (look || Clock::Real().Monotonic() >= deadline_) Wake();
 }
 
 LongCall::Next WaitCall::Step() {
   const absl::StatusOr<std::string> id = ParseJobName(name_);
   if (!id.ok()) return FinishWith(id.status());
   auto job = jobs_.Get(caller_, *id);
-  if (job.ok() && !IsTerminal(job->state()) && subscription_ == nullptr) {
+  if (job.ok() && !IsSettled(job->state()) && subscription_ == nullptr) {
     subscription_ = hub_.Subscribe(job->uid(), [this](int64_t, bool terminal) {
       if (terminal) Wake();
     });
     job = jobs_.Get(caller_, *id);  // Again: it may have ended before the subscription.
   }
   if (!job.ok()) return FinishWith(job.status());
-  if (!IsTerminal(job->state()) && Clock::Real().Monotonic() < deadline_) return Idle();
+  if (!IsSettled(job->state()) && Clock::Real().Monotonic() < deadline_) return Idle();
   *response_ = *std::move(job);
   return FinishWith(absl::OkStatus());
 }

@@ -13,7 +13,8 @@
 
 namespace skytrain {
 
-// One WaitJob call: answers when the job is terminal, or with the job as it is at the deadline.
+// One WaitJob call: answers when the job is terminal or suspended, or with the job as it is at the
+// deadline.
 class WaitCall final : public grpc::ServerUnaryReactor, public LongCall {
  public:
   // The reactor for gRPC; it owns itself. `response` lives until it is done.
@@ -39,6 +40,7 @@ class WaitCall final : public grpc::ServerUnaryReactor, public LongCall {
   const std::string name_;
   v1::Job* const response_;
   const absl::Duration deadline_;                         // CLOCK_MONOTONIC.
+  int ticks_ = 0;                                         // Used by Tick only.
   std::unique_ptr<EventHub::Subscription> subscription_;  // Used by Step only, until Release.
 };
 

@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/file/file_system.h"
+#include "server/shepherd/cgroup.h"
 
 namespace skytrain {
 namespace {
@@ -33,14 +33,8 @@ uint64_t CounterIn(const std::string& text, const std::string& key) {
 }  // namespace internal
 
 uint64_t CountOomKills() {
-  const std::string groups = ReadOrEmpty("/proc/self/cgroup");
-  uint64_t kills = internal::CounterIn(ReadOrEmpty("/proc/vmstat"), "oom_kill");
-  for (const absl::string_view line : absl::StrSplit(groups, '\n')) {
-    if (!absl::StartsWith(line, "0::")) continue;  // The unified hierarchy.
-    kills += internal::CounterIn(
-        ReadOrEmpty(absl::StrCat("/sys/fs/cgroup", line.substr(3), "/memory.events")), "oom_kill");
-  }
-  return kills;
+  return internal::CounterIn(ReadOrEmpty("/proc/vmstat"), "oom_kill") +
+         internal::CounterIn(ReadOrEmpty(OwnCgroupPath() + "/memory.events"), "oom_kill");
 }
 
 }  // namespace skytrain

@@ -40,6 +40,13 @@ sigset_t ShepherdSignals() {
   return signals;
 }
 
+// 'R', 'S', 'D', …: field 3 of /proc/PID/stat, after the name in parentheses; 0: not known.
+char ProcessState(int pid) {
+  const auto stat = FileSystem::Posix().ReadFile(absl::StrCat("/proc/", pid, "/stat"), 4096);
+  const size_t name_end = stat.ok() ? stat->rfind(')') : std::string::npos;
+  return name_end != std::string::npos && name_end + 2 < stat->size() ? (*stat)[name_end + 2] : 0;
+}
+
 std::string Describe(const RankExit& exit) {
   return exit.signal != 0 ? absl::StrCat("ended by signal ", exit.signal)
                           : absl::StrCat("left with exit code ", exit.exit_code);
@@ -126,6 +133,7 @@ absl::Status Shepherd::AddEvent(int fd, uint64_t token) {
 absl::Status Shepherd::StartRanks() {
   Look();
   if (phase_ != Phase::kRunning) return absl::OkStatus();  // Stopped before it began.
+  MakeCgroup();
   const int64_t quota = spec_.log_quota_bytes() > 0 ? spec_.log_quota_bytes() : kDefaultLogQuota;
   for (int rank = 0; rank < std::max(spec_.world_size(), 1); ++rank) {
     RankProcess::Options options;
@@ -134,6 +142,7 @@ absl::Status Shepherd::StartRanks() {
     options.lock_fd = lock_fd_;
     options.attempt_dir = dir_.path();
     ASSIGN_OR_RETURN(auto process, RankProcess::Start(spec_, options));
+    if (cgroup_ != nullptr && !cgroup_->Add(process->pid()).ok()) cgroup_.reset();
     const auto index = static_cast<uint64_t>(rank);
     RETURN_IF_ERROR(AddEvent(process->pidfd(), kRankToken | index));
     for (const auto& [stream, fd] :
@@ -146,6 +155,18 @@ absl::Status Shepherd::StartRanks() {
     left_.push_back(false);
   }
   return absl::OkStatus();
+}
+
+void Shepherd::MakeCgroup() {
+  const int64_t limit = spec_.memory_limit_bytes();
+  auto made = Cgroup::Create(
+      absl::StrCat("skytrain-", spec_.job_uid(), "-", spec_.number(), "-", getpid()), limit);
+  if (made.ok()) cgroup_ = *std::move(made);
+  // Without a group the ranks' process group does; only a limit that was asked for is missed.
+  if (limit == 0 || (cgroup_ != nullptr && cgroup_->has_memory_limit())) return;
+  Say(absl::StrCat("the memory limit of ", limit, " bytes is not enforced: ",
+                   made.ok() ? "this control group cannot limit memory (Delegate=yes in the unit?)"
+                             : made.status().message()));
 }
 
 absl::Status Shepherd::Watch() {
@@ -215,7 +236,7 @@ void Shepherd::CheckLimits() {
   } else if (phase_ == Phase::kKilled && !told_undead_ &&
              clock_.Monotonic() - killed_at_ >= kUndeadAfter) {
     told_undead_ = true;
-    Say("killed, but not gone: the kernel holds a process of this attempt (a dead disk or GPU?)");
+    SayUndead();
   }
 }
 
@@ -228,7 +249,8 @@ void Shepherd::RankLeft(size_t index) {
   RankOutcome outcome;
   outcome.rank = static_cast<int>(index);
   outcome.exit = *exit;
-  outcome.oom_kill = CountOomKills() > oom_kills_before_;
+  outcome.oom_kill =
+      CountOomKills() > oom_kills_before_ || (cgroup_ != nullptr && cgroup_->OomKills() > 0);
   const std::string spool = dir_.RankSpoolPath(outcome.rank);
   outcome.has_spool = FileSystem::Posix().Exists(spool);
   if (auto result = ReadRankResult(spool); result.ok()) outcome.result = *std::move(result);
@@ -261,6 +283,17 @@ void Shepherd::KillRanks() {
   outcome_.killed = true;
   // With it goes whatever the ranks started. Their zombies are ours, so the number is still theirs.
   if (!ranks_.empty()) kill(-ranks_[0]->pid(), SIGKILL);
+  if (cgroup_ != nullptr) cgroup_->Kill();
+}
+
+void Shepherd::SayUndead() {
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    if (left_[i]) continue;
+    const bool sleeps = ProcessState(ranks_[i]->pid()) == 'D';
+    Say(absl::StrCat("pid ", ranks_[i]->pid(), " does not die: ",
+                     sleeps ? "in uninterruptible sleep (a dead disk or GPU?)"
+                            : "killed, but the kernel still holds it"));
+  }
 }
 
 void Shepherd::SignalRanks(int signal) {
@@ -272,6 +305,7 @@ void Shepherd::SignalRanks(int signal) {
 ExitRecord Shepherd::Collect() {
   // What the ranks started and left behind.
   if (!ranks_.empty()) kill(-ranks_[0]->pid(), SIGKILL);
+  if (cgroup_ != nullptr) cgroup_->Kill();
   for (const auto& log : logs_) log->Finish();
   for (RankOutcome& rank : outcome_.ranks) {
     rank.last_words = logs_[static_cast<size_t>(rank.rank) * 2 + 1]->last_words();
@@ -279,6 +313,7 @@ ExitRecord Shepherd::Collect() {
   outcome_.grace = limits_->grace();
   ExitRecord record = Judge(outcome_);
   ranks_.clear();
+  cgroup_.reset();
   return record;
 }
 

@@ -8,6 +8,7 @@
 #include "common/attempt/attempt_dir.h"
 #include "common/clock.h"
 #include "common/spool/spool.h"
+#include "server/shepherd/cgroup.h"
 #include "server/shepherd/control_watch.h"
 #include "server/shepherd/log_capture.h"
 #include "server/shepherd/rank_process.h"
@@ -41,6 +42,7 @@ class Shepherd {
   absl::Status Claim();
   absl::Status Prepare();
   absl::Status StartRanks();
+  void MakeCgroup();
   absl::Status Watch();
   absl::Status WriteEnd(internal::v1::ExitRecord record);
   internal::v1::ExitRecord Collect();
@@ -54,6 +56,7 @@ class Shepherd {
   void RankLeft(size_t index);
   void RequestStop(internal::v1::Control::Cause cause, absl::string_view why);
   void KillRanks();
+  void SayUndead();
   void SignalRanks(int signal);
   uint64_t RankSpoolBytes() const;
   size_t RanksLeft() const;
@@ -69,6 +72,7 @@ class Shepherd {
   std::vector<std::unique_ptr<RankProcess>> ranks_;
   std::vector<std::unique_ptr<LogCapture>> logs_;  // Two per rank: stdout, stderr.
   std::vector<bool> left_;                         // By rank.
+  std::unique_ptr<Cgroup> cgroup_;                 // Null: none could be had.
   RunOutcome outcome_;
   Phase phase_ = Phase::kRunning;
   uint64_t oom_kills_ = 0;         // At the last look,

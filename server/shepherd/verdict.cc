@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <csignal>
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "common/last_line.h"
 
 namespace skytrain {
 namespace {
@@ -56,10 +56,10 @@ std::string SignalName(int signal) {
                                  : absl::StrCat("SIG", abbreviation);
 }
 
-std::string LastLine(const std::string& text) {
-  const std::vector<absl::string_view> lines =
-      absl::StrSplit(text, absl::ByAnyChar("\r\n"), absl::SkipWhitespace());
-  return lines.empty() ? "" : std::string(absl::StripAsciiWhitespace(lines.back()));
+// What the C++ runtime and LibTorch say when an allocation fails that nobody catches.
+bool RanOutOfMemory(absl::string_view words) {
+  return absl::StrContains(words, "std::bad_alloc") ||
+         absl::StrContains(words, "can't allocate memory");
 }
 
 struct Reading {
@@ -83,6 +83,12 @@ Reading ReadExit(const RankOutcome& rank, bool alone) {
             absl::StrCat(who,
                          " was killed (SIGKILL) by something other than skytrain: a person, "
                          "or the kernel for lack of memory (see its log)")};
+  }
+  if (rank.exit.signal == SIGABRT && RanOutOfMemory(rank.last_words)) {
+    return {v1::OUT_OF_HOST_MEMORY,
+            absl::StrCat(who,
+                         " asked for more memory than it may have (a limit as of ulimit -v, or "
+                         "the whole machine); try a smaller batch_size, or raise the limit")};
   }
   if (rank.exit.signal != 0) {
     return {crashed, absl::StrCat(who, " crashed with ", SignalName(rank.exit.signal))};

@@ -368,6 +368,9 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   if (plan.gpus == 0 && plan.cpus == 0) plan.cpus = 2;
   CheckLimits(experiment.limits(), v);
   v.Range("queue.priority", experiment.queue().priority(), -100, 100);
+  if (experiment.retry().has_max_attempts()) {
+    v.Range("retry.max_attempts", experiment.retry().max_attempts(), 1, 20);
+  }
   CheckLabels(experiment.labels(), v);
   RETURN_IF_ERROR(v.ToStatus());
   return plan;

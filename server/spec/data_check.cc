@@ -143,6 +143,7 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
   const int64_t inputs =
       plan.view.size > 0 ? int64_t{3} * plan.view.size * plan.view.size : manifest.columns_size();
   estimate.set_parameters(shapes.parameters);
+  estimate.set_flops_per_sample(shapes.flops);
   estimate.set_memory_bytes(MemoryBytes(plan, shapes, inputs));
   estimate.set_steps_per_epoch(estimate.train_samples() / plan.batch_size);
   for (const auto& c : manifest.classes()) estimate.add_classes(c.name());

@@ -1,4 +1,4 @@
-// Parameter counts and activation sizes from shapes alone.
+// Parameter counts, activation sizes and arithmetic from shapes alone.
 #include "server/spec/shapes.h"
 
 #include "server/spec/check.h"
@@ -17,6 +17,7 @@ class Walk {
     const int64_t side = (side_ + stride - 1) / stride;
     // Its own output and that of BatchNorm are both kept for the backward pass.
     total_.activations += 2 * out * side * side;
+    total_.flops += 2.0 * in * out * kernel * kernel * side * side;
     if (moves) side_ = side;
     return out;
   }
@@ -24,6 +25,7 @@ class Walk {
   void Linear(int64_t in, int64_t out) {
     total_.parameters += in * out + out;
     total_.activations += out;
+    total_.flops += 2.0 * in * out;
   }
   const Shapes& total() const { return total_; }
 

@@ -9,6 +9,9 @@ namespace skytrain::spec {
 struct Shapes {
   int64_t parameters = 0;   // Trainable numbers.
   int64_t activations = 0;  // Numbers kept for the backward pass, of one sample.
+  // Floating point operations of the convolutions and matrix products of one sample's forward pass,
+  // a multiplication and an addition counted as two.
+  double flops = 0;
 };
 
 // Of `model` with `classes` outputs on `inputs` features (tables) or, where `size` > 0, on

@@ -1,6 +1,7 @@
 #include "server/store/job_rows.h"
 
 #include <bit>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -53,6 +54,19 @@ absl::Status InsertJob(Connection& connection, const JobRow& row) {
   ASSIGN_OR_RETURN(Statement spec,
                    connection.Prepare("INSERT INTO job_specs (uid, spec) VALUES (?1, ?2)"));
   return spec.BindText(1, row.uid).BindBlob(2, row.spec).Run();
+}
+
+absl::Status SetFlopsPerSample(Connection& connection, absl::string_view uid, double flops) {
+  ASSIGN_OR_RETURN(Statement update,
+                   connection.Prepare("UPDATE job_specs SET flops = ?2 WHERE uid = ?1"));
+  return update.BindText(1, uid).Bind(2, std::llround(flops)).Run();
+}
+
+absl::StatusOr<double> FlopsPerSample(Connection& connection, absl::string_view uid) {
+  ASSIGN_OR_RETURN(Statement select,
+                   connection.Prepare("SELECT flops FROM job_specs WHERE uid = ?1"));
+  ASSIGN_OR_RETURN(const bool found, select.BindText(1, uid).Step());
+  return found ? static_cast<double>(select.Int(0)) : 0.0;
 }
 
 absl::Status UpdateJob(Connection& connection, const JobRow& row) {

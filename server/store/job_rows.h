@@ -38,6 +38,9 @@ struct RequestRow {
 
 // ALREADY_EXISTS when id or uid are taken.
 absl::Status InsertJob(Connection& connection, const JobRow& row);
+// Floating point operations of one forward pass of the job's model; 0: unknown.
+absl::Status SetFlopsPerSample(Connection& connection, absl::string_view uid, double flops);
+absl::StatusOr<double> FlopsPerSample(Connection& connection, absl::string_view uid);
 // State, last_seq and snapshot of the job `row.uid`; the rest never changes. NOT_FOUND.
 absl::Status UpdateJob(Connection& connection, const JobRow& row);
 absl::StatusOr<std::optional<JobRow>> FindJobById(Connection& connection, absl::string_view id);

@@ -86,8 +86,10 @@ CREATE TABLE owner_usage (
 -- How fast jobs of this node were, for estimates.
 CREATE TABLE device_speeds (
   kind        TEXT PRIMARY KEY,        -- "cpu", "gpu"
-  flops       REAL NOT NULL            -- per second and device, of the model's forward pass
+  flops       REAL NOT NULL            -- per second and device, in training
 ) WITHOUT ROWID;
+-- Floating point operations of one forward pass of the job's model; 0: unknown.
+ALTER TABLE job_specs ADD COLUMN flops REAL NOT NULL DEFAULT 0;
 
 -- What clients sent.
 CREATE TABLE blobs (

@@ -115,7 +115,7 @@ class FullDiskTest(unittest.TestCase):
     def test_full_disk_ends_the_job_by_name(self):
         self.node.start()
         text = GALAXIES.replace("small_cnn: {width: 16}", "resnet: {depth: 18}")
-        job = self.node.submit(text)
+        job = self.node.submit(text, "--set", "retry.max_attempts=1")
         self.node.run("wait", job, code=1)
         self.assertIn("DISK_FULL", self.node.run("show", job).stdout)
 

@@ -55,7 +55,7 @@ class Node:
     def close(self):
         if self.daemon is not None and self.daemon.poll() is None:
             for job in self.json("list")["jobs"]:
-                if job["state"] in ("QUEUED", "STARTING", "RUNNING", "STOPPING"):
+                if job["state"] in ("QUEUED", "STARTING", "RUNNING", "STOPPING", "SUSPENDED"):
                     self.run("cancel", job["name"], code=None)
                     self.run("wait", job["name"], "--timeout", "90", code=None)
             self.stop()

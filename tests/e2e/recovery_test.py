@@ -41,6 +41,25 @@ class RecoveryTest(unittest.TestCase):
         self.assertEqual(self.digest(job), self.digest(unbroken))
         self.assertEqual(self.validation_curve(job), self.validation_curve(unbroken))
 
+    def test_suspended_job_resumes_to_the_same_bits(self):
+        unbroken = self.node.submit(GALAXIES, "--wait")
+        job = self.node.submit(GALAXIES)
+        self.running_after_checkpoint(job)
+        self.node.run("suspend", job)
+        self.node.run("wait", job, code=6)
+        suspended = self.node.json("show", job)
+        self.assertEqual((suspended["state"], suspended["attempts"][0]["end"]), ("SUSPENDED", "STOPPED"))
+        self.assertEqual(self.node.worker_pids(job), [])
+        self.node.kill()  # It is still there for the next daemon.
+        self.node.start()
+        self.node.run("resume", job)
+        self.node.run("wait", job)
+        attempts = self.node.json("show", job)["attempts"]
+        self.assertEqual([attempt["end"] for attempt in attempts], ["STOPPED", "COMPLETED"])
+        self.assertGreater(attempts[1]["resumed_from_step"], 0)
+        self.assertEqual(self.digest(job), self.digest(unbroken))
+        self.assertEqual(self.validation_curve(job), self.validation_curve(unbroken))
+
     def test_killed_daemon_finds_its_job_again(self):
         unbroken = self.node.submit(GALAXIES, "--wait")
         job = self.node.submit(GALAXIES)

@@ -13,3 +13,9 @@ skytrain_library(test_tls_world
   DEPS skytrain::test_daemon skytrain::test_support skytrain::test_certificates)
 target_compile_definitions(skytrain_test_tls_world PRIVATE SKYTRAIN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
 skytrain_test(tls_test LABEL rpc TIMEOUT 120 SOURCES tls_test.cc DEPS skytrain::test_tls_world nlohmann_json::nlohmann_json)
+skytrain_test(submission_test LABEL rpc TIMEOUT 120 SOURCES submission_test.cc DEPS skytrain::test_daemon)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME job_commands_test
+  COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/job_commands_test.py")
+set_tests_properties(job_commands_test PROPERTIES
+  LABELS rpc TIMEOUT 120 ENVIRONMENT "SKYTRAIN_BIN_DIR=${CMAKE_BINARY_DIR}/bin")

@@ -130,7 +130,8 @@ void FakeRun::Model() {
   WriteFile(dir_.ModelPath() + "/model.json", "{}");
 }
 
-void FakeRun::Exit(v1::AttemptEnd end, absl::string_view message, int signal) {
+void FakeRun::Exit(v1::AttemptEnd end, absl::string_view message, int signal,
+                   int64_t missing_bytes) {
   internal::v1::ExitRecord record;
   record.set_end(end);
   record.set_message(std::string(message));
@@ -141,7 +142,7 @@ void FakeRun::Exit(v1::AttemptEnd end, absl::string_view message, int signal) {
   for (const auto& [file, size] : *spools) {
     auto* spool = record.add_spools();
     spool->set_file(file);
-    spool->set_bytes(static_cast<int64_t>(size));
+    spool->set_bytes(static_cast<int64_t>(size) + missing_bytes);
   }
   AttemptDir dir = dir_;
   Require(dir.WriteExit(record));

@@ -43,8 +43,10 @@ class FakeRun {
   // A whole checkpoint, or one whose weights differ from their digest.
   void Checkpoint(int64_t step, bool whole = true);
   void Model();
-  // The exit record, naming the present sizes of the spools; drops the lock.
-  void Exit(v1::AttemptEnd end, absl::string_view message = "", int signal = 0);
+  // The exit record, naming the present sizes of the spools, or as if there were `missing_bytes`
+  // more of each that never arrive; drops the lock.
+  void Exit(v1::AttemptEnd end, absl::string_view message = "", int signal = 0,
+            int64_t missing_bytes = 0);
   // Bytes that reach a spool after Exit.
   void WriteAfterEnd(absl::string_view name, int64_t step);
   // Waits for control.binpb to want a stop; false when the launcher is taken down first.

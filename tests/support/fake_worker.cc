@@ -74,6 +74,11 @@ class FakeWorker {
     }
     if (script_.Flag("hang")) Hang();
     PrintLog();
+    if (const int64_t mib = script_.Number("alloc_mb", 0); mib > 0) {
+      // Touched, so that it counts; not caught, as an allocation in a library's thread.
+      const std::vector<char> taken(static_cast<size_t>(mib) << 20, 1);
+      std::printf("took %zu bytes\n", taken.size());
+    }
     const int64_t epochs =
         script_.Number("epochs", std::max(spec_.experiment().train().epochs(), 1));
     const int64_t steps = script_.Number("steps", 10);

@@ -192,13 +192,21 @@ TEST(AcceptedText, SaysWhatWillRun) {
   estimate.set_memory_bytes(1'100'000'000);
   estimate.set_train_samples(1777);
   estimate.set_steps_per_epoch(13);
+  estimate.set_epoch_seconds(4.96);
   estimate.add_classes("round");
   estimate.add_classes("spiral");
   EXPECT_EQ(AcceptedText(response, /*dry_run=*/false),
             "galaxies-7k2m  accepted  /data/gz2.tar: 1,777 train; 2 classes\n"
             "               look at   33 cigar_shaped: consider class_weights\n"
             "               estimate  11.2 M parameters, 1.1 GB, 13 steps an epoch\n"
+            "               time      about 5.0s an epoch on 2 CPU cores (no job of this node was "
+            "measured yet)\n"
             "               queued    position 1\n");
+  estimate.set_epoch_seconds(75);
+  estimate.set_speed_measured(true);
+  job.mutable_experiment()->mutable_resources()->set_gpus(1);
+  EXPECT_THAT(AcceptedText(response, /*dry_run=*/true),
+              ::testing::HasSubstr("time      about 1m15s an epoch on 1 GPU\n"));
 }
 
 }  // namespace

@@ -56,7 +56,8 @@ auth: {admins: [ana, ben]}
 tls: {certificate: /t/c, key: /t/k, client_ca: /t/a}
 cpus: 3
 gpus: 0
-limits: {queued_jobs: 7, queued_jobs_per_owner: 3, running_jobs_per_owner: 2, priority: 5, spec_bytes: 2048, log_bytes: 4096}
+limits: {queued_jobs: 7, queued_jobs_per_owner: 3, running_jobs_per_owner: 2, priority: 5,
+         spec_bytes: 2048, log_bytes: 4096, memory_bytes: 8192}
 log_json: true
 jobs_visible_to: all
 worker: /b/w
@@ -85,6 +86,7 @@ probe: /b/p
   EXPECT_EQ(config.log_quota_bytes, 4096);
   EXPECT_TRUE(config.log_json);
   EXPECT_TRUE(config.jobs_visible_to_all);
+  EXPECT_EQ(config.memory_limit_bytes, 8192);
   EXPECT_EQ(config.probe_binary, "/b/p");
 }
 

@@ -1,6 +1,7 @@
 #include "server/jobs/attempt_verdict.h"
 
 #include <optional>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -58,12 +59,21 @@ TEST(AttemptVerdict, LostProcessesAreTheNodesFaultOnlyAfterAReboot) {
   EXPECT_EQ(JudgeLost(true).end, v1::NODE_LOST);
 }
 
-TEST(JobVerdict, OnlyEndsThatARetryCanHelpAreRetried) {
+// A job whose attempts ended so; the newest one's end is not recorded yet.
+v1::Job JobAfter(std::vector<v1::AttemptEnd> ends, v1::StopCause cause = kNone) {
+  v1::Job job;
+  job.set_stop_cause(cause);
+  for (const v1::AttemptEnd end : ends) job.add_attempts()->set_end(end);
+  job.add_attempts();
+  return job;
+}
+
+TEST(JobVerdict, EachEndLeadsSomewhere) {
   for (int value = v1::COMPLETED; value <= v1::AttemptEnd_MAX; ++value) {
     if (!v1::AttemptEnd_IsValid(value)) continue;
     const auto end = static_cast<v1::AttemptEnd>(value);
     SCOPED_TRACE(v1::AttemptEnd_Name(end));
-    const JobEventType event = JudgeJob({end, ""}, kNone, 1, 3, std::nullopt).event;
+    const JobEventType event = JudgeJob({end, ""}, JobAfter({}), {}, std::nullopt).event;
     switch (end) {
       case v1::COMPLETED:
         EXPECT_EQ(event, JobEventType::kCompleted);
@@ -72,17 +82,13 @@ TEST(JobVerdict, OnlyEndsThatARetryCanHelpAreRetried) {
       case v1::PREEMPTED:
         EXPECT_EQ(event, JobEventType::kStopped);
         break;
-      case v1::WORKER_CRASHED:
-      case v1::RANK_FAILED:
-      case v1::SHEPHERD_LOST:
-      case v1::NODE_LOST:
-        EXPECT_EQ(event, JobEventType::kRetry);
-        break;
       default:
-        EXPECT_EQ(event, JobEventType::kFailed);
+        EXPECT_EQ(event, MayRetry(end) ? JobEventType::kRetry : JobEventType::kFailed);
     }
-    EXPECT_NE(JudgeJob({end, ""}, kNone, 3, 3, std::nullopt).event, JobEventType::kRetry);
-    EXPECT_NE(JudgeJob({end, ""}, v1::STOP_CANCEL, 1, 3, std::nullopt).event, JobEventType::kRetry);
+    const v1::Job third = JobAfter({v1::WORKER_CRASHED, v1::WORKER_CRASHED});
+    EXPECT_NE(JudgeJob({end, ""}, third, {}, std::nullopt).event, JobEventType::kRetry);
+    const v1::Job cancelled = JobAfter({}, v1::STOP_CANCEL);
+    EXPECT_NE(JudgeJob({end, ""}, cancelled, {}, std::nullopt).event, JobEventType::kRetry);
   }
 }
 
@@ -109,7 +115,7 @@ TEST(JobVerdict, StopCauseSaysWhereAStoppedAttemptLeads) {
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(absl::StrCat(v1::AttemptEnd_Name(c.end), " ", v1::StopCause_Name(c.cause)));
-    EXPECT_EQ(JudgeJob({c.end, ""}, c.cause, 3, 3, std::nullopt).event, c.event);
+    EXPECT_EQ(JudgeJob({c.end, ""}, JobAfter({}, c.cause), {}, std::nullopt).event, c.event);
   }
 }
 
@@ -120,18 +126,26 @@ TEST(AttemptVerdict, StopIsNamedByTheCauseThatHoldsInTheEnd) {
 }
 
 TEST(JobVerdict, AttemptsThatWereAskedToStopAreNoTries) {
-  v1::Job job;
-  for (const v1::AttemptEnd end :
-       {v1::PREEMPTED, v1::WORKER_CRASHED, v1::STOPPED, v1::ATTEMPT_END_UNSPECIFIED}) {
-    job.add_attempts()->set_end(end);
-  }
-  EXPECT_EQ(CountTries(job), 2);
+  const v1::Job job = JobAfter({v1::PREEMPTED, v1::WORKER_CRASHED, v1::STOPPED});
+  EXPECT_EQ(JudgeJob({v1::WORKER_CRASHED, ""}, job, {}, std::nullopt).event, JobEventType::kRetry);
+}
+
+TEST(JobVerdict, JobsOwnBoundGoesFirst) {
+  v1::Job job = JobAfter({v1::WORKER_CRASHED, v1::WORKER_CRASHED, v1::WORKER_CRASHED});
+  job.mutable_experiment()->mutable_retry()->set_max_attempts(5);
+  const JobVerdict verdict = JudgeJob({v1::WORKER_CRASHED, ""}, job, {}, std::nullopt);
+  EXPECT_EQ(verdict.event, JobEventType::kRetry);
+  EXPECT_EQ(verdict.pause, absl::Seconds(16));
+  job = JobAfter({});
+  job.mutable_experiment()->mutable_retry()->set_max_attempts(1);
+  EXPECT_EQ(JudgeJob({v1::WORKER_CRASHED, ""}, job, {}, std::nullopt).message,
+            "Given up after 1 attempt.");
 }
 
 TEST(JobVerdict, RetrySaysWhereItGoesOn) {
-  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, kNone, 1, 3, 40).message,
-              HasSubstr("from the checkpoint of step 40"));
-  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, kNone, 1, 3, std::nullopt).message,
+  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, JobAfter({}), {}, 40).message,
+              HasSubstr("Trying again in 2s from the checkpoint of step 40"));
+  EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, JobAfter({}), {}, std::nullopt).message,
               HasSubstr("from the beginning"));
 }
 

@@ -164,6 +164,31 @@ TEST(CancelJob, StoppingJobStaysStoppingUntilItsProcessesAreGone) {
   EXPECT_EQ(world.jobs().DeviceHolders()[1].second, "");
 }
 
+TEST(CancelJob, JobWhoseProcessesDoNotDieStaysStoppingAndSaysSo) {
+  JobWorld world;
+  world.options().undead_after = absl::Milliseconds(10);
+  world.launcher().Then([](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    run.WaitUntil([&run] { return FileSystem::Posix().Exists(run.dir().path() + "/may-go"); });
+    run.Exit(v1::STOPPED);
+  });
+  world.Start();
+  v1::CreateJobRequest request = JobWorld::Request("undead");
+  request.mutable_job()->mutable_experiment()->mutable_limits()->mutable_grace()->set_nanos(1000);
+  ASSERT_TRUE(world.jobs().Create(JobWorld::kAna, request).ok());
+  const v1::Job job = world.WaitForState("undead", v1::RUNNING);
+  const int64_t stopping = world.jobs().Cancel(JobWorld::kAna, "undead")->last_seq();
+  world.WaitUntil("undead", [&](const v1::Job& now) { return now.last_seq() > stopping; });
+  EXPECT_EQ(world.Get("undead").state(), v1::STOPPING);
+  EXPECT_EQ(world.jobs().DeviceHolders()[1].second, "jobs/undead");
+  const v1::StateChange remark = world.Events(job.uid()).back().state();
+  EXPECT_EQ(remark.to(), v1::STOPPING);
+  EXPECT_THAT(remark.message(), ::testing::HasSubstr("a process does not die"));
+  WriteWhole(world.AttemptFolder(job, 1) + "/may-go", "");
+  EXPECT_EQ(world.WaitForEnd("undead").state(), v1::CANCELLED);
+}
+
 TEST(CancelJob, FinishedJobIsRefused) {
   JobWorld world;
   world.launcher().Then(TrainOneStep(1));

@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/store/job_rows.h"
@@ -20,6 +21,14 @@ int CountMetrics(const std::vector<v1::Event>& events) {
   int count = 0;
   for (const v1::Event& event : events) count += event.has_metrics();
   return count;
+}
+
+std::vector<std::string> GapsOf(const std::vector<v1::Event>& events) {
+  std::vector<std::string> gaps;
+  for (const v1::Event& event : events) {
+    if (event.has_gap()) gaps.push_back(event.gap().reason());
+  }
+  return gaps;
 }
 
 // A script that goes on step by step as the test says.
@@ -99,9 +108,30 @@ TEST(JobRecovery, RunThatEndedWhileNoDaemonWasThereIsSettled) {
   world.Start();
   const v1::Job job = world.WaitForEnd("alone");
   EXPECT_EQ(job.state(), v1::SUCCEEDED);
-  // What came after the recorded end is dropped.
-  EXPECT_EQ(CountMetrics(world.Events(job.uid())), 1);
+  // What came after the recorded end is dropped, and counted.
+  const auto events = world.Events(job.uid());
+  EXPECT_EQ(CountMetrics(events), 1);
+  EXPECT_THAT(GapsOf(events), ::testing::ElementsAre(::testing::ContainsRegex(
+                                  "^[1-9][0-9]* bytes .* after the attempt's end")));
   EXPECT_EQ(job.progress().step(), 1);
+}
+
+TEST(JobRecovery, EndWhoseLastBytesNeverArriveIsSettledAfterABoundedWaitWithAGap) {
+  JobWorld world;
+  world.options().settle_timeout = absl::Milliseconds(50);
+  world.launcher().Then([&](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    run.Metric("train/loss", 1, 0.5);
+    run.Exit(v1::COMPLETED, "", 0, /*missing_bytes=*/100);
+  });
+  world.Start();
+  world.Create("short");
+  const v1::Job job = world.WaitForEnd("short");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  const auto events = world.Events(job.uid());
+  EXPECT_EQ(CountMetrics(events), 1);
+  EXPECT_THAT(GapsOf(events), ::testing::ElementsAre(HasSubstr("did not arrive in time")));
 }
 
 // Puts the job into STARTING with its attempt, as a daemon does that dies right after that commit.
@@ -243,7 +273,7 @@ TEST(JobRecovery, AcceptedCancelIsPassedOnByTheNextDaemon) {
   EXPECT_EQ(world.WaitForEnd("cancelled").state(), v1::CANCELLED);
 }
 
-TEST(JobRecovery, UnreadableJobIsLeftAloneAndTheOthersRun) {
+TEST(JobRecovery, UnreadableJobMovesToLostAndFoundAndTheOthersRun) {
   JobWorld world;
   world.options().gpu_devices = {};
   std::vector<std::string> log;
@@ -269,7 +299,47 @@ TEST(JobRecovery, UnreadableJobIsLeftAloneAndTheOthersRun) {
   ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "running").ok());
   EXPECT_EQ(world.WaitForEnd("healthy").state(), v1::SUCCEEDED);
   world.Stop();
-  EXPECT_THAT(log, ::testing::Contains(HasSubstr("is left alone")));
+  EXPECT_THAT(log, ::testing::Contains(HasSubstr("it was moved to lost+found")));
+  FileSystem& fs = FileSystem::Posix();
+  const std::string lost = absl::StrCat(world.options().lost_and_found_dir, "/", broken);
+  EXPECT_THAT(*fs.ReadFile(lost + "/why.txt", 4096), HasSubstr("id broken\nowner ana\n"));
+  EXPECT_EQ(*fs.ReadFile(lost + "/snapshot.binpb", 4096), "\xff\xff\xff");
+  v1::WatchEventsResponse events;
+  EXPECT_TRUE(events.ParseFromString(*fs.ReadFile(lost + "/events.binpb", 4096)));
+  ASSERT_EQ(events.events_size(), 1);
+  EXPECT_EQ(events.events(0).state().to(), v1::QUEUED);
+  world.Start();
+  EXPECT_TRUE(absl::IsNotFound(world.jobs().Get(JobWorld::kAna, "broken").status()));
+  EXPECT_TRUE(world.Events(broken).empty());
+}
+
+TEST(JobRecovery, UnreadableJobThatRunsIsAskedToStopBeforeItIsSetAside) {
+  JobWorld world;
+  std::atomic<bool> gone{false};
+  world.launcher().Then([&](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    run.WaitForStop();
+    run.Exit(v1::STOPPED);
+    gone = true;
+  });
+  world.Start();
+  const std::string uid = world.Create("broken").uid();
+  world.WaitForState("broken", v1::RUNNING);
+  ASSERT_TRUE(world.database()
+                  .Write(Database::Priority::kControl,
+                         [&](Connection& connection) {
+                           return PutAttempt(connection, uid, {1, "\xff\xff\xff", ""});
+                         })
+                  .ok());
+  world.Restart();
+  while (!gone) std::this_thread::yield();
+  world.Restart();
+  EXPECT_TRUE(absl::IsNotFound(world.jobs().Get(JobWorld::kAna, "broken").status()));
+  EXPECT_TRUE(FileSystem::Posix().Exists(
+      absl::StrCat(world.options().lost_and_found_dir, "/", uid, "/", uid, "-1/exit.binpb")));
+  EXPECT_FALSE(
+      FileSystem::Posix().Exists(absl::StrCat(world.options().attempts_dir, "/", uid, "-1")));
 }
 
 TEST(JobRecovery, ModelOfARunThatEndedBeforeTheCommitIsPublishedAgain) {

@@ -102,6 +102,23 @@ TEST(JobRun, ThirdCrashIsTheLast) {
   EXPECT_THAT(job.termination().message(), HasSubstr("Given up after 3 attempts"));
 }
 
+TEST(JobRun, PauseBeforeARetryIsStoredWithIt) {
+  JobWorld world;
+  world.options().retry_rules.pause = absl::Hours(1);
+  world.launcher().Then([](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    run.Exit(v1::WORKER_CRASHED, "", 6);
+  });
+  world.Start();
+  world.Create("patient");
+  v1::Job job = world.WaitUntil("patient", [](const v1::Job& j) { return j.has_next_try_time(); });
+  EXPECT_EQ(job.state(), v1::QUEUED);
+  EXPECT_GT(job.next_try_time().seconds(), job.attempts(0).end_time().seconds() + 3000);
+  world.Restart();
+  EXPECT_EQ(world.Get("patient").next_try_time().seconds(), job.next_try_time().seconds());
+}
+
 TEST(JobRun, NonFiniteLossIsNotRetriedAndNamesTheCheckpoint) {
   JobWorld world;
   world.launcher().Then([](FakeRun& run) {
@@ -123,7 +140,9 @@ TEST(JobRun, NonFiniteLossIsNotRetriedAndNamesTheCheckpoint) {
 
 TEST(JobRun, FailedLaunchFailsTheJobAndNoLateShepherdCanStart) {
   JobWorld world;
-  world.launcher().ThenFail(absl::NotFoundError("no skytrain-shepherd"));
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    world.launcher().ThenFail(absl::NotFoundError("no skytrain-shepherd"));
+  }
   world.Start();
   world.Create("unlaunched");
   const v1::Job job = world.WaitForEnd("unlaunched");

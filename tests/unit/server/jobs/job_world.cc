@@ -41,9 +41,11 @@ const Caller JobWorld::kAna = {"ana", false};
 
 JobWorld::JobWorld() {
   options_.attempts_dir = dir_.File("attempts");
+  options_.lost_and_found_dir = dir_.File("lost+found");
   options_.worker_binary = "/usr/bin/true";
   options_.cpu_slots = 2;
   options_.gpu_devices = {"gpu:0"};
+  options_.retry_rules.pause = absl::Milliseconds(1);
   options_.poll_interval = absl::Milliseconds(20);
   options_.manifest = [](const v1::Data&, const std::string&) { return TwoClasses(); };
   options_.publish_model = [](const v1::Job& job, int, const std::string&) {

@@ -65,6 +65,13 @@ TEST(VerdictTest, NamesTheEndAndTheFirstFailedRank) {
        v1::STOPPED, -1},
       {"died of our SIGTERM", Outcome({Died(0, SIGTERM)}, Control::CAUSE_USER), v1::STOPPED, -1},
       {"died of another's SIGTERM", Outcome({Died(0, SIGTERM)}), v1::WORKER_CRASHED, 0},
+      {"an allocation failed",
+       [] {
+         RankOutcome rank = Died(0, SIGABRT);
+         rank.last_words = "terminate called after throwing an instance of 'std::bad_alloc'\n";
+         return Outcome({rank});
+       }(),
+       v1::OUT_OF_HOST_MEMORY, 0},
       {"killed by somebody else", Outcome({Died(0, SIGKILL)}, Control::CAUSE_USER),
        v1::WORKER_CRASHED, 0},
       {"crashed while it was stopping", Outcome({Died(0, SIGSEGV)}, Control::CAUSE_USER),

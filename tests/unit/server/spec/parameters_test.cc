@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "server/spec/check.h"
+#include "server/spec/shapes.h"
 
 namespace skytrain::spec {
 namespace {
@@ -17,6 +18,17 @@ TEST(CountParameters, AgreesWithTorchvision) {
   EXPECT_EQ(CountParameters(Resnet(18), 1000, 0, 224), 11689512);
   EXPECT_EQ(CountParameters(Resnet(34), 1000, 0, 224), 21797672);
   EXPECT_EQ(CountParameters(Resnet(50), 1000, 0, 224), 25557032);
+}
+
+// The multiply-adds that torchvision's documentation names, each counted as two.
+TEST(ModelShapes, ArithmeticAgreesWithTorchvision) {
+  EXPECT_NEAR(ModelShapes(Resnet(18), 1000, 0, 224).flops, 2 * 1.81e9, 0.02e9);
+  EXPECT_NEAR(ModelShapes(Resnet(34), 1000, 0, 224).flops, 2 * 3.66e9, 0.03e9);
+  EXPECT_NEAR(ModelShapes(Resnet(50), 1000, 0, 224).flops, 2 * 4.09e9, 0.04e9);
+  ModelPlan mlp;
+  mlp.family = ModelPlan::Family::kMlp;
+  mlp.hidden = {64};
+  EXPECT_EQ(ModelShapes(mlp, 3, 4, 0).flops, 2.0 * (4 * 64 + 64 * 3));
 }
 
 TEST(CountParameters, OfResnetsDoesNotDependOnTheImage) {

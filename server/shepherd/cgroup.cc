@@ -1,0 +1,125 @@
+#include "server/shepherd/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/file/file_system.h"
+#include "common/status_macros.h"
+#include "server/shepherd/memory_events.h"
+
+namespace skytrain {
+namespace {
+
+constexpr uint64_t kMaxBytes = 1 << 20;
+
+std::string ReadOrEmpty(const std::string& path) {
+  return FileSystem::Posix().ReadFile(path, kMaxBytes).value_or("");
+}
+
+// The kernel's files take one write, and answer with errno.
+absl::Status WriteTo(const std::string& path, absl::string_view value) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  const ssize_t written = write(fd, value.data(), value.size());
+  const int error = errno;
+  close(fd);
+  if (written >= 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(error, absl::StrCat("cannot write ", value, " to ", path));
+}
+
+// Where the v2 hierarchy is mounted: /sys/fs/cgroup, or below it beside the v1 ones.
+std::string MountPoint() {
+  for (const absl::string_view line : absl::StrSplit(ReadOrEmpty("/proc/self/mounts"), '\n')) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+    if (words.size() > 2 && words[2] == "cgroup2") return std::string(words[1]);
+  }
+  return "";
+}
+
+// systemd says so of the groups that it leaves to their owner.
+bool IsDelegated(const std::string& path) {
+  char value = 0;
+  for (const char* attribute : {"user.delegate", "trusted.delegate"}) {
+    if (getxattr(path.c_str(), attribute, &value, 1) == 1 && value == '1') return true;
+  }
+  return false;
+}
+
+absl::Status NotPossible(absl::string_view why) {
+  return absl::FailedPreconditionError(absl::StrCat("no control group: ", why));
+}
+
+}  // namespace
+
+std::string OwnCgroupPath() {
+  const std::string mount = MountPoint();
+  if (mount.empty()) return "";
+  for (absl::string_view line : absl::StrSplit(ReadOrEmpty("/proc/self/cgroup"), '\n')) {
+    if (!absl::ConsumePrefix(&line, "0::")) continue;
+    return absl::StrCat(mount, line == "/" ? "" : line);
+  }
+  return "";
+}
+
+absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Create(absl::string_view name,
+                                                       int64_t memory_limit_bytes) {
+  const std::string own = OwnCgroupPath();
+  if (own.empty()) return NotPossible("no cgroup v2 is mounted");
+  std::vector<std::string> parents = {own};
+  const std::string above = own.substr(0, own.rfind('/'));
+  if (IsDelegated(above)) parents.push_back(above);
+  absl::Status why;
+  for (const std::string& parent : parents) {
+    std::unique_ptr<Cgroup> group(new Cgroup(absl::StrCat(parent, "/", name)));
+    if (mkdir(group->path_.c_str(), 0755) != 0) {
+      why = NotPossible(
+          absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", group->path_)).message());
+      continue;
+    }
+    if (memory_limit_bytes == 0) return group;
+    // Refused where the parent holds processes itself, unless it is the root.
+    WriteTo(parent + "/cgroup.subtree_control", "+memory").IgnoreError();
+    const absl::Status limited = group->LimitMemory(memory_limit_bytes);
+    if (limited.ok() || &parent == &parents.back()) return group;
+  }
+  return why;
+}
+
+Cgroup::~Cgroup() {
+  // What was killed just now holds it for a moment.
+  for (int tries = 0; tries < 100 && rmdir(path_.c_str()) != 0 && errno == EBUSY; ++tries) {
+    usleep(10'000);
+  }
+}
+
+absl::Status Cgroup::LimitMemory(int64_t bytes) {
+  RETURN_IF_ERROR(WriteTo(path_ + "/memory.max", absl::StrCat(bytes)));
+  // Else the kernel would take memory from the ranks by swapping, which is slower than an error.
+  WriteTo(path_ + "/memory.swap.max", "0").IgnoreError();
+  // One rank without the others is of no use.
+  WriteTo(path_ + "/memory.oom.group", "1").IgnoreError();
+  has_memory_limit_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Cgroup::Add(int pid) const {
+  return WriteTo(path_ + "/cgroup.procs", absl::StrCat(pid));
+}
+
+void Cgroup::Kill() const { WriteTo(path_ + "/cgroup.kill", "1").IgnoreError(); }
+
+uint64_t Cgroup::OomKills() const {
+  return internal::CounterIn(ReadOrEmpty(path_ + "/memory.events"), "oom_kill");
+}
+
+}  // namespace skytrain

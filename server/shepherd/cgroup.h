@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace skytrain {
+
+// A control group (v2) of its own for the ranks of one attempt: a bound on their memory, the exact
+// count of what the kernel killed of them for lack of it, and an end that nothing escapes. It can
+// be had where the shepherd's own group may be written to (root, or a systemd unit with
+// Delegate=yes); elsewhere the attempt does with its process group.
+class Cgroup {
+ public:
+  // Makes the group `name` below the one that this process is in, or, where that one's memory
+  // cannot be divided further because it holds processes, beside it in a group that systemd
+  // delegated. memory_limit_bytes 0: no limit. FAILED_PRECONDITION says why there is none.
+  static absl::StatusOr<std::unique_ptr<Cgroup>> Create(absl::string_view name,
+                                                        int64_t memory_limit_bytes);
+  ~Cgroup();  // Removes the group. Its processes should be gone.
+  Cgroup(const Cgroup&) = delete;
+  Cgroup& operator=(const Cgroup&) = delete;
+
+  // Moves a process, and so all that it will start, into the group.
+  absl::Status Add(int pid) const;
+  // SIGKILL to every process of the group.
+  void Kill() const;
+  // How many of its processes the kernel killed for lack of memory.
+  uint64_t OomKills() const;
+  bool has_memory_limit() const { return has_memory_limit_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit Cgroup(std::string path) : path_(std::move(path)) {}
+  absl::Status LimitMemory(int64_t bytes);
+
+  const std::string path_;
+  bool has_memory_limit_ = false;
+};
+
+// The folder of the v2 group that this process is in; empty: none is mounted.
+std::string OwnCgroupPath();
+
+}  // namespace skytrain
