@@ -107,7 +107,10 @@ JobVerdict JudgeJob(const AttemptVerdict& attempt, const v1::Job& job, RetryRule
   // Somebody wrote control.binpb by hand.
   if (asked) return with(JobEventType::kStopped);
   const auto add = [&verdict](absl::string_view sentence) {
-    absl::StrAppend(&verdict.message, verdict.message.empty() ? "" : " ", sentence);
+    std::string& text = verdict.message;
+    // What the shepherd says is no sentence yet.
+    if (!text.empty()) absl::StrAppend(&text, text.back() == '.' ? " " : ". ");
+    absl::StrAppend(&text, sentence);
   };
   const v1::Retry& own = job.experiment().retry();
   if (own.has_max_attempts()) rules.max_attempts = own.max_attempts();

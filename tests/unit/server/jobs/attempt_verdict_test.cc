@@ -142,6 +142,11 @@ TEST(JobVerdict, JobsOwnBoundGoesFirst) {
             "Given up after 1 attempt.");
 }
 
+TEST(JobVerdict, WhatWasSaidBeforeEndsAsASentence) {
+  EXPECT_EQ(JudgeJob({v1::INVALID_DATA, "no images"}, JobAfter({}), {}, std::nullopt).message,
+            "no images. Not retried: the same settings would fail the same way.");
+}
+
 TEST(JobVerdict, RetrySaysWhereItGoesOn) {
   EXPECT_THAT(JudgeJob({v1::WORKER_CRASHED, "x."}, JobAfter({}), {}, 40).message,
               HasSubstr("Trying again in 2s from the checkpoint of step 40"));
