@@ -120,8 +120,10 @@ class Source {
     if (known) *job_.mutable_end_time() = exit.time();
     job_.mutable_termination()->set_reason(attempt.end());
     job_.mutable_termination()->set_message(attempt.message());
+    // Whether the job goes on after a stop is not in this folder; this attempt does not.
+    const bool asked = attempt.end() == v1::STOPPED || attempt.end() == v1::PREEMPTED;
     ChangeState(attempt.end() == v1::COMPLETED ? v1::SUCCEEDED
-                : attempt.end() == v1::STOPPED ? v1::CANCELLED
+                : asked                        ? v1::CANCELLED
                                                : v1::FAILED,
                 exit.time());
   }
