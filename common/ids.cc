@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/errors.h"
 #include "common/status_macros.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr absl::string_view kJobs = "jobs/";
 constexpr absl::string_view kModels = "models/";
 constexpr absl::string_view kVersions = "/versions/";
+constexpr absl::string_view kBlobs = "blobs/";
 
 absl::Status BadName(absl::string_view what, absl::string_view name, absl::string_view rule) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_NAME",
@@ -79,6 +81,21 @@ absl::StatusOr<ModelName> ParseModelName(absl::string_view name) {
   if (!ValidateJobId(rest).ok()) return BadName("a model name", name, kRule);
   parsed.model = std::string(rest);
   return parsed;
+}
+
+std::string BlobName(absl::string_view sha256) { return absl::StrCat(kBlobs, sha256); }
+
+absl::StatusOr<std::string> ParseBlobName(absl::string_view name) {
+  absl::string_view digits = name;
+  const bool prefixed = absl::ConsumePrefix(&digits, kBlobs);
+  const bool hexadecimal = std::all_of(digits.begin(), digits.end(), [](char c) {
+    return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
+  });
+  if (!prefixed || !hexadecimal || digits.size() != 64) {
+    return BadName("a blob name", name.substr(0, 100),
+                   "write blobs/ and the 64 hexadecimal digits of its SHA-256");
+  }
+  return std::string(digits);
 }
 
 std::string RandomSuffix(int length) {

@@ -24,6 +24,10 @@ struct ModelName {
 // Takes "models/M/versions/N", "models/M", "M@N" and "M". INVALID_ARGUMENT (BAD_NAME).
 absl::StatusOr<ModelName> ParseModelName(absl::string_view name);
 
+// "blobs/{sha256}" <-> "{sha256}", 64 lower-case hexadecimal digits. INVALID_ARGUMENT (BAD_NAME).
+std::string BlobName(absl::string_view sha256);
+absl::StatusOr<std::string> ParseBlobName(absl::string_view name);
+
 // `length` random characters of a-z2-7 from the kernel's generator.
 std::string RandomSuffix(int length);
 // A new uid: 26 characters, sortable by creation time (milliseconds, then 80 random bits; Crockford

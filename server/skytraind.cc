@@ -143,6 +143,14 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   return options;
 }
 
+UploadStore::Options UploadOptions(const Config& config) {
+  UploadStore::Options options;
+  options.dir = config.work_dir + "/blobs";
+  options.max_bytes = config.upload_bytes;
+  options.max_owner_bytes = config.upload_bytes_per_owner;
+  return options;
+}
+
 absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const StateDir& state) {
   Database::Options options;
   options.path = state.DatabasePath();
@@ -242,7 +250,9 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   const auto cpus = Configured(DetectCpus(), "cpu", config.cpus);
   const auto gpus = Configured(DetectGpus(), "gpu", config.gpus);
   ModelStore models(config.work_dir + "/models", *database, fs, Clock::Real());
-  BlobStore blobs(models);
+  ASSIGN_OR_RETURN(const auto uploads,
+                   UploadStore::Open(UploadOptions(config), *database, fs, Clock::Real()));
+  BlobStore blobs(models, *uploads);
   Inspector inspector({config.probe_binary, config.work_dir + "/probe", config.data_roots});
   EventHub hub;
   EventLog log(*database);

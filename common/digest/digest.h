@@ -36,6 +36,8 @@ class Sha256 {
 };
 
 std::string Sha256Hex(absl::string_view data);
+// Adds all bytes of the file at `path` to `sha`.
+absl::Status UpdateFromFile(const std::string& path, Sha256& sha);
 absl::StatusOr<std::string> Sha256HexOfFile(const std::string& path);
 
 }  // namespace skytrain

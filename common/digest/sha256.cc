@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/digest/digest.h"
+#include "common/status_macros.h"
 
 namespace skytrain {
 
@@ -39,11 +40,10 @@ std::string Sha256Hex(absl::string_view data) {
   return sha.HexDigest();
 }
 
-absl::StatusOr<std::string> Sha256HexOfFile(const std::string& path) {
+absl::Status UpdateFromFile(const std::string& path, Sha256& sha) {
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
                                                        &std::fclose);
   if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  Sha256 sha;
   std::vector<char> buffer(1 << 18);
   while (true) {
     const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get());
@@ -53,6 +53,12 @@ absl::StatusOr<std::string> Sha256HexOfFile(const std::string& path) {
   if (std::ferror(file.get()) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Sha256HexOfFile(const std::string& path) {
+  Sha256 sha;
+  RETURN_IF_ERROR(UpdateFromFile(path, sha));
   return sha.HexDigest();
 }
 

@@ -2,66 +2,45 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "common/mutex.h"
+#include "server/blobs/blob_reader.h"
+#include "server/blobs/upload_store.h"
 #include "server/models/model_store.h"
 #include "skytrain/v1/blob_service.pb.h"
 
 namespace skytrain {
 
-// A file that is being sent. Not thread-safe.
-class BlobReader {
- public:
-  ~BlobReader();
-  BlobReader(const BlobReader&) = delete;
-  BlobReader& operator=(const BlobReader&) = delete;
-
-  // The next chunk (512 KiB; the last one is shorter) with its offset and CRC-32C. False at the
-  // end. DATA_LOSS (BLOB_CORRUPT) when the file is shorter than it was.
-  absl::StatusOr<bool> Next(v1::ReadBlobResponse* chunk);
-
- private:
-  friend class BlobStore;
-  BlobReader(int fd, std::string name, int64_t offset, int64_t size)
-      : fd_(fd), name_(std::move(name)), offset_(offset), size_(size) {}
-  const int fd_;
-  const std::string name_;
-  int64_t offset_;
-  const int64_t size_;
-};
-
-// The bytes behind resource names: for now the files of models. Thread-safe; calls block on the
-// disk.
+// The bytes behind resource names: files of models ("models/{model}/versions/{version}/files/
+// {file}") and what clients sent ("blobs/{sha256}"). Thread-safe; calls block on the disk.
 class BlobStore {
  public:
-  explicit BlobStore(ModelStore& models) : models_(models) {}
+  BlobStore(ModelStore& models, UploadStore& uploads) : models_(models), uploads_(uploads) {}
 
-  // "models/{model}/versions/{version}/files/{file}". NOT_FOUND (BLOB_NOT_FOUND).
-  absl::StatusOr<v1::Blob> Stat(absl::string_view name);
-  // Reads from `offset` on. A file is compared with its SHA-256 before its first byte is sent, and
-  // again only when its inode, size or times have changed, so that going on after a broken link is
-  // cheap. NOT_FOUND (BLOB_NOT_FOUND), OUT_OF_RANGE (OFFSET_OUT_OF_RANGE), DATA_LOSS
-  // (BLOB_CORRUPT).
-  absl::StatusOr<std::unique_ptr<BlobReader>> Open(absl::string_view name, int64_t offset);
+  // Who asks. What somebody else sent is BLOB_NOT_FOUND, but for admins.
+  struct Reader {
+    std::string owner;
+    bool admin = false;
+  };
+
+  // NOT_FOUND (BLOB_NOT_FOUND).
+  absl::StatusOr<v1::Blob> Stat(absl::string_view name, const Reader& reader);
+  // Reads from `offset` on. NOT_FOUND (BLOB_NOT_FOUND), OUT_OF_RANGE (OFFSET_OUT_OF_RANGE),
+  // DATA_LOSS (BLOB_CORRUPT).
+  absl::StatusOr<std::unique_ptr<BlobReader>> Open(absl::string_view name, int64_t offset,
+                                                   const Reader& reader);
+
+  UploadStore& uploads() { return uploads_; }
 
  private:
-  struct Located {
-    v1::Blob blob;
-    std::string path;
-  };
-  absl::StatusOr<Located> Locate(absl::string_view name);
-  absl::Status Verify(const Located& file, const std::string& identity) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<LocatedBlob> Locate(absl::string_view name, const Reader& reader);
+  absl::StatusOr<LocatedBlob> LocateModelFile(absl::string_view name);
 
   ModelStore& models_;
-  Mutex mu_;
-  // Path -> identity of the file when its digest was right. One small entry for each file that was
-  // ever fetched.
-  absl::flat_hash_map<std::string, std::string> verified_ ABSL_GUARDED_BY(mu_);
+  UploadStore& uploads_;
 };
 
 }  // namespace skytrain

@@ -15,6 +15,8 @@ class BlobServiceImpl final : public v1::BlobService::CallbackService {
                                      v1::Blob* response) override;
   grpc::ServerWriteReactor<v1::ReadBlobResponse>* ReadBlob(
       grpc::CallbackServerContext* context, const v1::ReadBlobRequest* request) override;
+  grpc::ServerReadReactor<v1::WriteBlobRequest>* WriteBlob(grpc::CallbackServerContext* context,
+                                                           v1::Blob* response) override;
 
  private:
   Calls& calls_;

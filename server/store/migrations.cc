@@ -94,12 +94,16 @@ ALTER TABLE job_specs ADD COLUMN flops REAL NOT NULL DEFAULT 0;
 -- What clients sent.
 CREATE TABLE blobs (
   sha256      TEXT PRIMARY KEY,
-  owner       TEXT NOT NULL,           -- who sent it first; counts against their quota
   size        INTEGER NOT NULL,
   create_time INTEGER NOT NULL,        -- seconds since 1970
   use_time    INTEGER NOT NULL         -- of the last job that used it
 ) WITHOUT ROWID;
-CREATE INDEX blobs_by_owner ON blobs (owner);
+-- Everybody who sent it: may read it, and has it counted against their quota.
+CREATE TABLE blob_owners (
+  owner       TEXT NOT NULL,
+  sha256      TEXT NOT NULL,
+  PRIMARY KEY (owner, sha256)
+) WITHOUT ROWID;
 
 -- Every change of a job's state, in the order of commits, until all hooks have it.
 CREATE TABLE state_changes (

@@ -24,7 +24,7 @@ ALLOWED = {
     "server/jobs": {"server/events", "server/store", "server/scheduling", "server/spec"},
     "server/launch": {"server/jobs"},
     "server/models": {"server/store"},
-    "server/blobs": {"server/models"},
+    "server/blobs": {"server/models", "server/store"},
     "server/datasets": set(),
     "server/auth": set(),
     "server/auth/grpc": {"server/auth", "common/grpc"},

@@ -30,7 +30,11 @@ class BlobStoreTest : public ::testing::Test {
     database_ = *std::move(database);
     models_ = std::make_unique<ModelStore>(root_ + "/models", *database_, FileSystem::Posix(),
                                            Clock::Real());
-    blobs_ = std::make_unique<BlobStore>(*models_);
+    auto uploads =
+        UploadStore::Open({root_ + "/blobs"}, *database_, FileSystem::Posix(), Clock::Real());
+    ASSERT_TRUE(uploads.ok()) << uploads.status();
+    uploads_ = *std::move(uploads);
+    blobs_ = std::make_unique<BlobStore>(*models_, *uploads_);
 
     weights_.resize(1'500'000);
     for (size_t i = 0; i < weights_.size(); ++i)
@@ -47,6 +51,7 @@ class BlobStoreTest : public ::testing::Test {
   }
   void TearDown() override {
     blobs_.reset();
+    uploads_.reset();
     models_.reset();
     database_.reset();
     fs::remove_all(root_);
@@ -54,7 +59,7 @@ class BlobStoreTest : public ::testing::Test {
 
   // All bytes from `offset` on, or an error.
   absl::StatusOr<std::string> Read(int64_t offset) {
-    auto reader = blobs_->Open(kName, offset);
+    auto reader = blobs_->Open(kName, offset, {"ada"});
     if (!reader.ok()) return reader.status();
     std::string all;
     while (true) {
@@ -72,11 +77,12 @@ class BlobStoreTest : public ::testing::Test {
   std::string root_, weights_, path_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<ModelStore> models_;
+  std::unique_ptr<UploadStore> uploads_;
   std::unique_ptr<BlobStore> blobs_;
 };
 
 TEST_F(BlobStoreTest, StatTellsSizeAndDigest) {
-  const auto blob = blobs_->Stat(kName);
+  const auto blob = blobs_->Stat(kName, {"ada"});
   ASSERT_TRUE(blob.ok()) << blob.status();
   EXPECT_EQ(blob->size_bytes(), 1'500'000);
   EXPECT_EQ(blob->sha256(), Sha256Hex(weights_));
@@ -92,7 +98,7 @@ TEST_F(BlobStoreTest, ReadsFromAnyOffset) {
   EXPECT_EQ(ReasonOf(Read(-1).status()), "OFFSET_OUT_OF_RANGE");
 }
 
-TEST_F(BlobStoreTest, DamagedFileIsNamedAndNeverSent) {
+TEST_F(BlobStoreTest, DamagedFileIsNamedAndNeverSentToItsEnd) {
   ASSERT_TRUE(Read(0).ok());
   {
     std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
@@ -101,10 +107,12 @@ TEST_F(BlobStoreTest, DamagedFileIsNamedAndNeverSent) {
   }
   // The change may fall into the same step of the file system's clock.
   fs::last_write_time(path_, fs::last_write_time(path_) + std::chrono::seconds(1));
-  const auto status = Read(0).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(ReasonOf(status), "BLOB_CORRUPT");
-  EXPECT_NE(status.message().find(kName), absl::string_view::npos) << status;
+  for (const int64_t offset : {0, 600'000}) {
+    const auto status = Read(offset).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_EQ(ReasonOf(status), "BLOB_CORRUPT");
+    EXPECT_NE(status.message().find(kName), absl::string_view::npos) << status;
+  }
 }
 
 TEST_F(BlobStoreTest, TruncatedAndAbsentFilesAreDamageToo) {
@@ -119,8 +127,9 @@ TEST_F(BlobStoreTest, OnlyPublishedNamesAreFiles) {
        {"", "models/galaxies-7k2m/versions/1", "models/galaxies-7k2m/versions/1/files/",
         "models/galaxies-7k2m/versions/1/files/../1/model.json",
         "models/galaxies-7k2m/versions/2/files/model.json", "models/other/versions/1/files/x",
-        "models/../versions/1/files/model.json", "/etc/passwd"}) {
-    EXPECT_EQ(ReasonOf(blobs_->Stat(name).status()), "BLOB_NOT_FOUND") << name;
+        "models/../versions/1/files/model.json", "/etc/passwd", "blobs/", "blobs/../db",
+        "blobs/00"}) {
+    EXPECT_EQ(ReasonOf(blobs_->Stat(name, {"ada"}).status()), "BLOB_NOT_FOUND") << name;
   }
 }
 
