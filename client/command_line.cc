@@ -38,6 +38,7 @@ struct Parsed {
   double wait_seconds = 0;
   SelectOptions select;
   FetchOptions fetch;
+  std::vector<std::string> upload;
   EvaluateOptions evaluate;
   std::string shell;
   DialStdioOptions dial_stdio;
@@ -101,6 +102,7 @@ void AddSubmit(CLI::App& app, Context& context, Parsed& parsed) {
   c->add_option("--request-id", o.request_id,
                 "Submitting again with the same id gives the same job")
       ->type_name("ID");
+  c->add_flag("--upload", o.upload, "Send data files that are here and not on the server");
   c->add_flag("--dry-run", o.dry_run, "Check everything, submit nothing");
   auto* wait = c->add_flag("--wait", o.wait, "Wait for the end; exit with the job's code");
   c->add_flag("--watch", o.watch, "Follow it; exit with the job's code")->excludes(wait);
@@ -202,6 +204,11 @@ void AddModels(CLI::App& app, Context& context, Parsed& parsed) {
       ->type_name("JOB|MODEL[@N]");
   c->add_option("-o,--dir", parsed.fetch.dir, "Where to; default: the model's name")
       ->type_name("DIR");
+
+  c = Add(app, context, parsed, "upload",
+          "Send data to the server; prints what to write as data.dataset",
+          [&] { return UploadCommand(context, parsed.upload); });
+  c->add_option("files", parsed.upload, "Archives or tables")->required()->type_name("FILE");
 
   c = Add(app, context, parsed, "evaluate", "Measure a model on data",
           [&] { return Evaluate(context, parsed.evaluate); });

@@ -318,4 +318,34 @@ absl::Status Client::StreamBlob(
   return stubs_->Stream(*this, stubs_->blobs, &v1::BlobService::Stub::ReadBlob, request, take);
 }
 
+absl::StatusOr<v1::Blob> Client::StatBlob(const std::string& name) {
+  v1::StatBlobRequest request;
+  request.set_name(name);
+  v1::Blob blob;
+  RETURN_IF_ERROR(
+      stubs_->Call(*this, stubs_->blobs, &v1::BlobService::Stub::StatBlob, request, blob));
+  return blob;
+}
+
+absl::StatusOr<v1::Blob> Client::SendBlob(
+    const std::function<absl::StatusOr<bool>(v1::WriteBlobRequest*)>& next) {
+  grpc::ClientContext context;
+  Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
+  v1::Blob blob;
+  const auto writer = stubs_->blobs.WriteBlob(&context, &blob);
+  v1::WriteBlobRequest message;
+  while (true) {
+    const absl::StatusOr<bool> more = next(&message);
+    if (!more.ok()) {
+      context.TryCancel();
+      writer->Finish();
+      return more.status();
+    }
+    if (!*more || !writer->Write(message)) break;
+  }
+  writer->WritesDone();
+  RETURN_IF_ERROR(Translate(writer->Finish(), target_, interrupt_.raised()));
+  return blob;
+}
+
 }  // namespace skytrain::client

@@ -63,6 +63,11 @@ class Client {
       const std::function<absl::Status(const v1::WatchEventsResponse&)>& take);
   absl::Status StreamBlob(const v1::ReadBlobRequest& request,
                           const std::function<absl::Status(const v1::ReadBlobResponse&)>& take);
+  absl::StatusOr<v1::Blob> StatBlob(const std::string& name);
+  // Sends what `next` fills in until it answers false or an error, which is then the result; else
+  // the result is the server's answer, which may come before everything was sent.
+  absl::StatusOr<v1::Blob> SendBlob(
+      const std::function<absl::StatusOr<bool>(v1::WriteBlobRequest*)>& next);
 
  private:
   struct Stubs;

@@ -35,7 +35,7 @@ absl::StatusOr<v1::Model> ModelArgument(Client& client, const std::string& typed
 }
 
 std::string AbsolutePath(const Target& target, const std::string& path) {
-  if (!target.local() || path.empty() || path[0] == '/') return path;
+  if (!target.local() || path.empty() || path[0] == '/' || ParseBlobName(path).ok()) return path;
   std::error_code error;
   const std::filesystem::path here = std::filesystem::current_path(error);
   return error ? path : (here / path).lexically_normal().string();

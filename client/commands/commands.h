@@ -23,6 +23,7 @@ struct SubmitOptions {
   std::vector<std::string> overrides;
   std::string name;        // The job's; empty: made by the server.
   std::string request_id;  // Empty: a new one.
+  bool upload = false;     // Send local data files that the server does not have.
   bool dry_run = false;
   bool wait = false;
   bool watch = false;
@@ -89,6 +90,9 @@ struct FetchOptions {
   std::string dir;   // Empty: the model's name.
 };
 absl::StatusOr<ExitCode> Fetch(Context& context, const FetchOptions& options);
+
+// Prints the name of each file's blob.
+absl::StatusOr<ExitCode> UploadCommand(Context& context, const std::vector<std::string>& files);
 
 struct EvaluateOptions {
   std::string what;

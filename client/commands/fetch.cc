@@ -6,10 +6,9 @@
 #include "client/api/download.h"
 #include "client/commands/arguments.h"
 #include "client/commands/commands.h"
+#include "client/commands/transfer.h"
 #include "client/render/format.h"
 #include "client/render/json.h"
-#include "client/render/live_lines.h"
-#include "client/render/run_view.h"
 #include "common/digest/digest.h"
 #include "common/errors.h"
 #include "common/ids.h"
@@ -33,23 +32,15 @@ absl::Status FetchFile(Context& context, Client& client, const v1::ModelFile& fi
         absl::StrCat(file.name(), "  ", FormatBytes(file.size_bytes()), "  already there\n"));
     return absl::OkStatus();
   }
-  LiveLines live(context.err());
-  absl::Time drawn_at = absl::InfinitePast();
+  TransferLine line(context, file.name(), file.size_bytes());
   DownloadOptions options;
   options.blob = file.blob();
   options.path = path;
   options.size = file.size_bytes();
   options.sha256 = file.sha256();
-  options.progress = [&](int64_t done) {
-    if (absl::Now() - drawn_at < absl::Milliseconds(100)) return;
-    drawn_at = absl::Now();
-    const double part = static_cast<double>(done) / static_cast<double>(file.size_bytes());
-    context.Err(
-        live.Draw({absl::StrCat(file.name(), " ", ProgressBar(part, 30, context.err()), " ",
-                                FormatBytes(done), " of ", FormatBytes(file.size_bytes()))}));
-  };
+  options.progress = [&](int64_t done) { line.Draw("", done); };
   const absl::Status status = Download(client, std::move(options));
-  context.Err(live.Clear());
+  line.Clear();
   RETURN_IF_ERROR(status);
   context.Err(absl::StrCat(file.name(), "  ", FormatBytes(file.size_bytes()), "  sha256 ",
                            FormatSha256(file.sha256()), "\n"));

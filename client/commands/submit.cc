@@ -12,6 +12,7 @@
 #include "client/commands/commands.h"
 #include "client/commands/follow.h"
 #include "client/commands/pending_request.h"
+#include "client/commands/transfer.h"
 #include "client/render/format.h"
 #include "client/render/job_text.h"
 #include "client/render/json.h"
@@ -70,6 +71,18 @@ absl::Status Locate(const absl::Status& status, const yaml::PositionMap& positio
     absl::StrAppend(&lines, lines.empty() ? "" : "\n", Located(violation, positions));
   }
   return WithCount(lines, violations.size());
+}
+
+// Has the server look at the data; sends what it does not have, when that is wanted.
+absl::Status CheckData(Context& context, Client& client, bool upload, v1::Experiment& experiment) {
+  const v1::Data typed = experiment.data();
+  const std::string& target = experiment.task().classification().target();
+  MakePathsAbsolute(client.target(), *experiment.mutable_data());
+  const absl::Status found = Inspect(context, client, experiment.data(), target);
+  const std::string reason = ReasonOf(found);
+  if (!upload || (reason != "DATA_NOT_FOUND" && reason != "OUTSIDE_DATA_ROOTS")) return found;
+  RETURN_IF_ERROR(UploadData(context, client, typed, *experiment.mutable_data()));
+  return Inspect(context, client, experiment.data(), target);
 }
 
 void PrintAccepted(Context& context, const v1::CreateJobResponse& response,
@@ -143,11 +156,8 @@ absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options) 
   request.set_validate_only(options.dry_run);
 
   ASSIGN_OR_RETURN(Client* const client, context.Connect());
-  MakePathsAbsolute(client->target(), *experiment.mutable_data());
   if (experiment.data().source_case() != v1::Data::SOURCE_NOT_SET) {
-    RETURN_IF_ERROR(Locate(
-        Inspect(context, *client, experiment.data(), experiment.task().classification().target()),
-        positions));
+    RETURN_IF_ERROR(Locate(CheckData(context, *client, options.upload, experiment), positions));
   }
   const absl::StatusOr<v1::CreateJobResponse> response =
       SendOnce(context, *client, std::move(request), options.request_id);
