@@ -26,6 +26,7 @@
 #include "server/auth/token_store.h"
 #include "server/auth/unix_listener.h"
 #include "server/blobs/blob_store.h"
+#include "server/blobs/data_names.h"
 #include "server/config.h"
 #include "server/datasets/inspector.h"
 #include "server/devices.h"
@@ -111,7 +112,7 @@ v1::ServerInfo::StateDisk DescribeDisk(const StateDir& state, Database& database
 
 JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::Device>& cpus,
                                    const std::vector<v1::Device>& gpus, Inspector& inspector,
-                                   ModelStore& models) {
+                                   ModelStore& models, UploadStore& uploads) {
   JobManager::Options options;
   options.attempts_dir = config.work_dir + "/attempts";
   options.lost_and_found_dir = config.state_dir + "/lost+found";
@@ -128,8 +129,13 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   options.max_priority = config.max_priority;
   options.memory_limit_bytes = config.memory_limit_bytes;
   options.log_quota_bytes = config.log_quota_bytes;
-  options.manifest = [&inspector](const v1::Data& data, const std::string& target) {
-    return inspector.Inspect(data, target);
+  options.manifest = [&inspector](const v1::Data& data, const std::string& target,
+                                  const std::string& owner) {
+    return inspector.Inspect(data, target, owner);
+  };
+  options.locate_data = [&uploads](const std::string& owner, v1::Data& data,
+                                   std::vector<std::string>& roots) {
+    return LocateBlobs(uploads, owner, data, roots);
   };
   options.publish_model = [&models](const v1::Job& job, int, const std::string& attempt_dir) {
     return models.Publish(job, attempt_dir);
@@ -253,14 +259,22 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   ASSIGN_OR_RETURN(const auto uploads,
                    UploadStore::Open(UploadOptions(config), *database, fs, Clock::Real()));
   BlobStore blobs(models, *uploads);
-  Inspector inspector({config.probe_binary, config.work_dir + "/probe", config.data_roots});
+  Inspector::Options inspection;
+  inspection.probe_binary = config.probe_binary;
+  inspection.scratch_dir = config.work_dir + "/probe";
+  inspection.data_roots = config.data_roots;
+  inspection.locate = [&](const std::string& owner, v1::Data& data,
+                          std::vector<std::string>& roots) {
+    return LocateBlobs(*uploads, owner, data, roots);
+  };
+  Inspector inspector(std::move(inspection));
   EventHub hub;
   EventLog log(*database);
   LocalLauncher launcher(config.shepherd_binary);
   NodeServiceImpl::Node node = DescribeNode(config, cpus, gpus);
   node.disk = [&state = *state, &database = *database] { return DescribeDisk(state, database); };
-  JobManager jobs(ManagerOptions(config, cpus, gpus, inspector, models), *database, hub, launcher,
-                  fs, Clock::Real());
+  JobManager jobs(ManagerOptions(config, cpus, gpus, inspector, models, *uploads), *database, hub,
+                  launcher, fs, Clock::Real());
 
   Peers peers;
   TokenStore tokens(config.state_dir + "/auth", fs, Clock::Real());

@@ -15,6 +15,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "common/errors.h"
 #include "common/file/file_system.h"
@@ -96,7 +97,29 @@ void Inspector::Shutdown() {
 }
 
 absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data,
-                                                       const std::string& target) {
+                                                       const std::string& target,
+                                                       const std::string& owner) {
+  v1::Data files = data;
+  std::vector<std::string> roots = options_.data_roots;
+  if (options_.locate) RETURN_IF_ERROR(options_.locate(owner, files, roots));
+  Result result = InspectFiles(files, target, roots);
+  // People know the file by the name that they gave, not by where it lies.
+  const std::string& name = data.has_files() ? data.files().table() : data.dataset();
+  const std::string& path = files.has_files() ? files.files().table() : files.dataset();
+  if (name == path) return result;
+  if (result.ok()) {
+    if (result->path() == path) result->set_path(name);
+    return result;
+  }
+  absl::Status renamed(result.status().code(),
+                       absl::StrReplaceAll(result.status().message(), {{path, name}}));
+  result.status().ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& payload) { renamed.SetPayload(url, payload); });
+  return renamed;
+}
+
+Inspector::Result Inspector::InspectFiles(const v1::Data& data, const std::string& target,
+                                          const std::vector<std::string>& roots) {
   v1::Data source;  // What the manifest depends on.
   if (data.has_dataset()) source.set_dataset(data.dataset());
   if (data.has_files()) *source.mutable_files() = data.files();
@@ -119,7 +142,7 @@ absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data,
     }
     flight = flights_[key] = std::make_shared<Flight>();
   }
-  Result result = Probe(source, target);
+  Result result = Probe(source, target, roots);
   // A set that changed while it was looked at is not remembered under its old fingerprint.
   const bool unchanged = absl::StartsWith(key, FingerprintOf(source));
   MutexLock lock(mu_);
@@ -141,7 +164,8 @@ void Inspector::Remember(const std::string& key, const v1::DatasetManifest& mani
   remembered_[key] = {manifest, ++uses_};
 }
 
-Inspector::Result Inspector::Probe(const v1::Data& data, const std::string& target) {
+Inspector::Result Inspector::Probe(const v1::Data& data, const std::string& target,
+                                   const std::vector<std::string>& roots) {
   FileSystem& fs = FileSystem::Posix();
   if (const absl::Status made = fs.CreateDir(options_.scratch_dir);
       !made.ok() && !absl::IsAlreadyExists(made)) {
@@ -154,7 +178,7 @@ Inspector::Result Inspector::Probe(const v1::Data& data, const std::string& targ
   *request.mutable_data() = data;
   request.set_target(target);
   RETURN_IF_ERROR(WriteFileAtomically(fs, request_path, request.SerializeAsString()));
-  Result result = RunProbe(request_path, out_path, log_path);
+  Result result = RunProbe(request_path, out_path, log_path, roots);
   for (const std::string& path : {request_path, out_path, log_path}) {
     fs.Remove(path).IgnoreError();
   }
@@ -162,10 +186,11 @@ Inspector::Result Inspector::Probe(const v1::Data& data, const std::string& targ
 }
 
 Inspector::Result Inspector::RunProbe(const std::string& request_path, const std::string& out_path,
-                                      const std::string& log_path) {
+                                      const std::string& log_path,
+                                      const std::vector<std::string>& roots) {
   SpawnOptions spawn;
   spawn.argv = {options_.probe_binary, "--request", request_path, "--out", out_path};
-  for (const std::string& root : options_.data_roots) {
+  for (const std::string& root : roots) {
     spawn.argv.push_back("--root");
     spawn.argv.push_back(root);
   }

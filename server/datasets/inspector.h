@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,11 @@ class Inspector {
     std::vector<std::string> data_roots;  // Empty: anywhere.
     absl::Duration timeout = absl::Minutes(10);
     size_t max_remembered = 256;
+    // Puts paths in place of names that stand for files of `owner`, and adds those to `roots`,
+    // which are data_roots at first. May be empty.
+    std::function<absl::Status(const std::string& owner, v1::Data& data,
+                               std::vector<std::string>& roots)>
+        locate;
   };
   explicit Inspector(Options options);
   ~Inspector();
@@ -34,9 +40,9 @@ class Inspector {
   // Callers that ask for the same set at the same time share one probe. The errors are the probe's
   // (NOT_FOUND DATA_NOT_FOUND, INVALID_ARGUMENT DATA_INVALID, PERMISSION_DENIED
   // OUTSIDE_DATA_ROOTS), DEADLINE_EXCEEDED (PROBE_TIMEOUT), INTERNAL (PROBE_FAILED), UNAVAILABLE
-  // (DRAINING).
-  absl::StatusOr<v1::DatasetManifest> Inspect(const v1::Data& data, const std::string& target)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  // (DRAINING), and those of Options::locate.
+  absl::StatusOr<v1::DatasetManifest> Inspect(const v1::Data& data, const std::string& target,
+                                              const std::string& owner) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends the probes that run, now and later. Their callers get UNAVAILABLE (DRAINING).
   void Shutdown();
@@ -53,9 +59,12 @@ class Inspector {
     int64_t last_use = 0;
   };
 
-  Result Probe(const v1::Data& data, const std::string& target);
+  Result InspectFiles(const v1::Data& data, const std::string& target,
+                      const std::vector<std::string>& roots) ABSL_LOCKS_EXCLUDED(mu_);
+  Result Probe(const v1::Data& data, const std::string& target,
+               const std::vector<std::string>& roots);
   Result RunProbe(const std::string& request_path, const std::string& out_path,
-                  const std::string& log_path);
+                  const std::string& log_path, const std::vector<std::string>& roots);
   void Remember(const std::string& key, const v1::DatasetManifest& manifest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -71,6 +71,13 @@ absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(
     *spec.mutable_experiment() = job.experiment();
   }
   *spec.mutable_limits() = LimitsOf(job);
+  std::vector<std::string> roots = options.data_roots;
+  if (options.locate_data) {
+    v1::Data& data = *(spec.has_evaluation() ? spec.mutable_evaluation()->mutable_data()
+                                             : spec.mutable_experiment()->mutable_data());
+    RETURN_IF_ERROR(options.locate_data(job.owner(), data, roots));
+  }
+  spec.mutable_data_roots()->Assign(roots.begin(), roots.end());
   spec.set_build(options.build);
   spec.set_worker_binary(options.worker_binary);
   spec.set_cache_dir(options.cache_dir);
@@ -81,7 +88,6 @@ absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(
   spec.set_world_size(1);
   spec.set_log_quota_bytes(options.log_quota_bytes);
   spec.set_memory_limit_bytes(options.memory_limit_bytes);
-  spec.mutable_data_roots()->Assign(options.data_roots.begin(), options.data_roots.end());
   return spec;
 }
 

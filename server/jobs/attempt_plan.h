@@ -31,7 +31,7 @@ Demand DemandOf(const v1::Job& job, int cpu_slots);
 v1::Limits LimitsOf(const v1::Job& job);
 
 // attempt.binpb of the newest attempt of `job`, complete, with all limits filled in. Errors are
-// those of finding the model of an evaluation.
+// those of finding the model of an evaluation, and of Options::locate_data.
 absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options& options,
                                                       const v1::Job& job,
                                                       const std::optional<Checkpoint>& resume_from);

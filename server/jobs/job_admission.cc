@@ -58,13 +58,14 @@ std::string WhatIsWorthALook(const v1::Experiment& experiment,
 }
 
 absl::StatusOr<AdmittedJob> AdmitExperiment(const JobManager::Options& options,
-                                            const v1::Experiment& experiment) {
+                                            const v1::Experiment& experiment,
+                                            const std::string& owner) {
   AdmittedJob admitted;
   *admitted.job.mutable_experiment() = experiment;
   ASSIGN_OR_RETURN(const spec::TrainingPlan plan, spec::MakePlan(experiment));
   RETURN_IF_ERROR(CheckDemand(options, admitted.job, ""));
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
-                   options.manifest(experiment.data(), plan.target));
+                   options.manifest(experiment.data(), plan.target, owner));
   ASSIGN_OR_RETURN(admitted.estimate, spec::CheckAgainstData(experiment, plan, manifest));
   admitted.job.set_data_warning(WhatIsWorthALook(experiment, manifest));
   admitted.stem = plan.name.empty() ? "experiment" : plan.name;
@@ -72,7 +73,8 @@ absl::StatusOr<AdmittedJob> AdmitExperiment(const JobManager::Options& options,
 }
 
 absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
-                                            const v1::Evaluation& evaluation) {
+                                            const v1::Evaluation& evaluation,
+                                            const std::string& owner) {
   RETURN_IF_ERROR(spec::CheckEvaluation(evaluation));
   AdmittedJob admitted;
   *admitted.job.mutable_evaluation() = evaluation;
@@ -80,7 +82,8 @@ absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
   ASSIGN_OR_RETURN(const ModelLocation location, options.find_model(evaluation.model()));
   // "models/M" means the version that is the newest now, not when the job runs.
   admitted.job.mutable_evaluation()->set_model(location.model.name());
-  ASSIGN_OR_RETURN(const v1::DatasetManifest manifest, options.manifest(evaluation.data(), ""));
+  ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
+                   options.manifest(evaluation.data(), "", owner));
   admitted.estimate.set_parameters(location.model.parameters());
   admitted.estimate.set_test_samples(manifest.count());
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(location.model.name()));
@@ -105,7 +108,7 @@ std::string PayloadDigest(const v1::CreateJobRequest& request) {
 }
 
 absl::StatusOr<AdmittedJob> Admit(const JobManager::Options& options,
-                                  const v1::CreateJobRequest& request) {
+                                  const v1::CreateJobRequest& request, const std::string& owner) {
   if (request.request_id().size() > kMaxRequestId) {
     return BadRequest("request_id",
                       absl::StrCat("must have at most ", kMaxRequestId, " characters"));
@@ -114,10 +117,10 @@ absl::StatusOr<AdmittedJob> Admit(const JobManager::Options& options,
   std::optional<absl::StatusOr<AdmittedJob>> admitted;
   switch (request.job().spec_case()) {
     case v1::Job::kExperiment:
-      admitted = AdmitExperiment(options, request.job().experiment());
+      admitted = AdmitExperiment(options, request.job().experiment(), owner);
       break;
     case v1::Job::kEvaluation:
-      admitted = AdmitEvaluation(options, request.job().evaluation());
+      admitted = AdmitEvaluation(options, request.job().evaluation(), owner);
       break;
     case v1::Job::SPEC_NOT_SET:
       return BadRequest("job", "needs an experiment or an evaluation");

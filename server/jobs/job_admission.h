@@ -19,7 +19,7 @@ struct AdmittedJob {
 // Checks the request's own fields, its spec, the spec against the data, and the node's devices.
 // Errors are those of CreateJob.
 absl::StatusOr<AdmittedJob> Admit(const JobManager::Options& options,
-                                  const v1::CreateJobRequest& request);
+                                  const v1::CreateJobRequest& request, const std::string& owner);
 
 // SHA-256 of what the request asks for: two requests with one request_id must agree in it.
 std::string PayloadDigest(const v1::CreateJobRequest& request);

@@ -67,9 +67,14 @@ class JobManager {
 
     // What the probe finds in a data set (cached). Its DATA_* and OUTSIDE_DATA_ROOTS errors are
     // passed to the client as they are.
-    std::function<absl::StatusOr<v1::DatasetManifest>(const v1::Data& data,
-                                                      const std::string& target)>
+    std::function<absl::StatusOr<v1::DatasetManifest>(
+        const v1::Data& data, const std::string& target, const std::string& owner)>
         manifest;
+    // Puts paths in place of names that stand for files of `owner` ("blobs/{sha256}"), and adds
+    // those to `roots`, which are data_roots at first. May be empty.
+    std::function<absl::Status(const std::string& owner, v1::Data& data,
+                               std::vector<std::string>& roots)>
+        locate_data;
     // Publishes the model folder of a finished attempt as the next version. Must answer the same
     // version when it is asked again for the same job: the daemon may die before the answer is
     // stored. An error ends the job as FAILED.

@@ -39,13 +39,13 @@ absl::StatusOr<v1::CreateJobResponse> JobSubmission::Create(const Caller& caller
     if (job.has_value()) {
       *response.mutable_job() = *std::move(job);
       // The data may have changed since; the job stands as it was accepted.
-      if (auto admitted = Check(request); admitted.ok()) {
+      if (auto admitted = Check(caller, request); admitted.ok()) {
         *response.mutable_estimate() = admitted->estimate;
       }
       return response;
     }
   }
-  ASSIGN_OR_RETURN(AdmittedJob admitted, Check(request));
+  ASSIGN_OR_RETURN(AdmittedJob admitted, Check(caller, request));
   *response.mutable_estimate() = admitted.estimate;
   RETURN_IF_ERROR(CheckPriority(caller, request));
   RETURN_IF_ERROR(CheckRoom(caller));
@@ -60,8 +60,9 @@ absl::StatusOr<v1::CreateJobResponse> JobSubmission::Create(const Caller& caller
   return response;
 }
 
-absl::StatusOr<AdmittedJob> JobSubmission::Check(const v1::CreateJobRequest& request) {
-  ASSIGN_OR_RETURN(AdmittedJob admitted, Admit(options_, request));
+absl::StatusOr<AdmittedJob> JobSubmission::Check(const Caller& caller,
+                                                 const v1::CreateJobRequest& request) {
+  ASSIGN_OR_RETURN(AdmittedJob admitted, Admit(options_, request, caller.owner));
   const Demand demand = DemandOf(admitted.job, options_.cpu_slots);
   if (demand.gpus > 0) {
     speed_.EstimateTime("gpu", demand.gpus, admitted.estimate);

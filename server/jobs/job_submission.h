@@ -38,7 +38,7 @@ class JobSubmission {
 
  private:
   // All checks, and the estimate of memory and time.
-  absl::StatusOr<AdmittedJob> Check(const v1::CreateJobRequest& request);
+  absl::StatusOr<AdmittedJob> Check(const Caller& caller, const v1::CreateJobRequest& request);
   // The job that an earlier request with this id made, if there was one.
   absl::StatusOr<std::optional<v1::Job>> Repeated(const Caller& caller,
                                                   const v1::CreateJobRequest& request,

@@ -8,11 +8,12 @@ namespace skytrain {
 grpc::ServerUnaryReactor* DatasetServiceImpl::InspectDataset(
     grpc::CallbackServerContext* context, const v1::InspectDatasetRequest* request,
     v1::DatasetManifest* response) {
-  return calls_.RunSlow(context, [=, this](const Caller&) -> absl::Status {
+  return calls_.RunSlow(context, [=, this](const Caller& caller) -> absl::Status {
     if (request->data().source_case() == v1::Data::SOURCE_NOT_SET) {
       return BadRequestError("DATA_INVALID", {{"data", "needs `dataset` or `files`"}});
     }
-    ASSIGN_OR_RETURN(*response, inspector_.Inspect(request->data(), request->target()));
+    ASSIGN_OR_RETURN(*response,
+                     inspector_.Inspect(request->data(), request->target(), caller.owner));
     return absl::OkStatus();
   });
 }

@@ -19,3 +19,5 @@ add_test(NAME job_commands_test
   COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/job_commands_test.py")
 set_tests_properties(job_commands_test PROPERTIES
   LABELS rpc TIMEOUT 120 ENVIRONMENT "SKYTRAIN_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
+skytrain_test(blob_test LABEL rpc TIMEOUT 120 SOURCES blob_test.cc
+  DEPS skytrain::test_daemon skytrain::test_support skytrain::client_api skytrain::common_digest)

@@ -47,7 +47,9 @@ JobWorld::JobWorld() {
   options_.gpu_devices = {"gpu:0"};
   options_.retry_rules.pause = absl::Milliseconds(1);
   options_.poll_interval = absl::Milliseconds(20);
-  options_.manifest = [](const v1::Data&, const std::string&) { return TwoClasses(); };
+  options_.manifest = [](const v1::Data&, const std::string&, const std::string&) {
+    return TwoClasses();
+  };
   options_.publish_model = [](const v1::Job& job, int, const std::string&) {
     v1::Model model;
     model.set_name(ModelName{*ParseJobName(job.name()), 1}.ToString());
