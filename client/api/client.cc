@@ -329,10 +329,11 @@ absl::StatusOr<v1::Blob> Client::StatBlob(const std::string& name) {
 
 absl::StatusOr<v1::Blob> Client::SendBlob(
     const std::function<absl::StatusOr<bool>(v1::WriteBlobRequest*)>& next) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, stubs_->link->Channel());
   grpc::ClientContext context;
   Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
   v1::Blob blob;
-  const auto writer = stubs_->blobs.WriteBlob(&context, &blob);
+  const auto writer = stubs_->blobs.On(channel)->WriteBlob(&context, &blob);
   v1::WriteBlobRequest message;
   while (true) {
     const absl::StatusOr<bool> more = next(&message);
@@ -344,7 +345,7 @@ absl::StatusOr<v1::Blob> Client::SendBlob(
     if (!*more || !writer->Write(message)) break;
   }
   writer->WritesDone();
-  RETURN_IF_ERROR(Translate(writer->Finish(), target_, interrupt_.raised()));
+  RETURN_IF_ERROR(stubs_->Translate(*this, channel, writer->Finish()));
   return blob;
 }
 

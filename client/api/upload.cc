@@ -116,7 +116,7 @@ absl::StatusOr<v1::Blob> SendFrom(Client& client, const UploadOptions& options,
 // was damaged on the way can be sent again.
 bool MayGoOn(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
-  return absl::IsUnavailable(status) || reason == "UPLOAD_BUSY" || reason == "UPLOAD_IDLE" ||
+  return MayPass(status) || reason == "UPLOAD_BUSY" || reason == "UPLOAD_IDLE" ||
          reason == "CHUNK_CORRUPT";
 }
 

@@ -80,11 +80,6 @@ class BlobTest : public ::testing::Test {
     channel_ = daemon_->Connect();
     stub_ = v1::BlobService::NewStub(channel_);
   }
-  client::Target target() const {
-    client::Target target;
-    target.uri = target.shown = "unix:" + daemon_->SocketPath();
-    return target;
-  }
   absl::StatusOr<v1::Blob> Stat(const std::string& bytes) {
     grpc::ClientContext context;
     v1::StatBlobRequest request;
@@ -107,14 +102,14 @@ class BlobTest : public ::testing::Test {
     return false;
   }
   absl::StatusOr<v1::Blob> UploadFile(const std::string& path) {
-    client::Client client(target(), interrupt_);
+    client::Client client(client::Target::Unix(daemon_->SocketPath()), interrupt_);
     client::UploadOptions options;
     options.path = path;
     options.backoff = client::Backoff(absl::Milliseconds(50), absl::Milliseconds(200), 1);
     return client::Upload(client, std::move(options));
   }
   absl::Status DownloadFile(const v1::Blob& blob, const std::string& path) {
-    client::Client client(target(), interrupt_);
+    client::Client client(client::Target::Unix(daemon_->SocketPath()), interrupt_);
     client::DownloadOptions options;
     options.blob = blob.name();
     options.path = path;
