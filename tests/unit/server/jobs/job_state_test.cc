@@ -100,8 +100,7 @@ TEST(NextStopCause, StrongerWishHoldsAndItGoesWithTheStop) {
     SCOPED_TRACE(absl::StrCat(v1::StopCause_Name(c.before), " to ", v1::JobState_Name(c.to),
                               " event ", static_cast<int>(c.event)));
     const auto after = NextStopCause(c.before, c.to, c.event);
-    EXPECT_EQ(after.ok(), c.after.has_value());
-    if (after.ok() && c.after.has_value()) EXPECT_EQ(*after, *c.after);
+    EXPECT_EQ(after.ok() ? std::optional(*after) : std::nullopt, c.after);
   }
 }
 
