@@ -40,6 +40,7 @@ struct Parsed {
   FetchOptions fetch;
   std::vector<std::string> upload;
   EvaluateOptions evaluate;
+  bool gc_dry_run = false;
   std::string shell;
   DialStdioOptions dial_stdio;
 };
@@ -137,6 +138,9 @@ void AddLooking(CLI::App& app, Context& context, Parsed& parsed) {
       ->type_name("N");
   c->add_flag("--all", parsed.watch.all, "Also what the worker wrote");
   c->add_flag("--follow,!--no-follow", parsed.watch.follow, "Stop at the present end");
+  c->add_option("--every", parsed.watch.every, "Of each metric one point in so many steps")
+      ->check(CLI::PositiveNumber)
+      ->type_name("STEPS");
 
   LogsOptions& logs = parsed.logs;
   c = Add(app, context, parsed, "logs", "Print what the job's processes wrote", [&] {
@@ -250,6 +254,10 @@ std::vector<CommandHelp> Describe(CLI::App& app) {
 }
 
 void AddRest(CLI::App& app, Context& context, Parsed& parsed) {
+  CLI::App* gc =
+      Add(app, context, parsed, "gc", "Remove what the server's retention policy no longer keeps",
+          [&] { return CollectGarbage(context, parsed.gc_dry_run); });
+  gc->add_flag("--dry-run", parsed.gc_dry_run, "Only say what that would be");
   Add(app, context, parsed, "info", "Show the server and its devices",
       [&] { return Info(context); });
   Add(app, context, parsed, "version", "Print the version", [&] { return Version(context); });

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "common/duration.h"
 #include "common/errors.h"
 #include "common/file/file_system.h"
 #include "common/status_macros.h"
@@ -45,14 +46,33 @@ Setter Text(std::string Config::*field) {
   };
 }
 
+std::string SetNumber(const Values& values, int64_t least, int64_t most, auto* number) {
+  int64_t value = 0;
+  if (!absl::SimpleAtoi(values.back(), &value) || value < least || value > most) {
+    return absl::StrCat("must be a whole number from ", least, " to ", most, ", not \"",
+                        values.back(), "\"");
+  }
+  *number = value;
+  return "";
+}
+
 Setter Number(auto Config::*field, int64_t least, int64_t most) {
-  return [=](Config& config, const Values& values) -> std::string {
-    int64_t number = 0;
-    if (!absl::SimpleAtoi(values.back(), &number) || number < least || number > most) {
-      return absl::StrCat("must be a whole number from ", least, " to ", most, ", not \"",
-                          values.back(), "\"");
-    }
-    config.*field = number;
+  return [=](Config& config, const Values& values) {
+    return SetNumber(values, least, most, &(config.*field));
+  };
+}
+
+Setter KeepNumber(auto RetentionPolicy::*field, int64_t most) {
+  return [=](Config& config, const Values& values) {
+    return SetNumber(values, 0, most, &(config.retention.*field));
+  };
+}
+
+Setter KeepFor(absl::Duration RetentionPolicy::*field) {
+  return [field](Config& config, const Values& values) -> std::string {
+    const auto duration = ParseDuration(values.back());
+    if (!duration.ok()) return std::string(duration.status().message());
+    config.retention.*field = *duration;
     return "";
   };
 }
@@ -142,6 +162,16 @@ const std::vector<Key>& Keys() {
       {"limits.upload_bytes_per_owner", "--max-upload-bytes-per-owner",
        "What one owner's uploads may hold", false,
        Number(&Config::upload_bytes_per_owner, 0, int64_t{1} << 50)},
+      {"retention.jobs", "--keep-jobs", "Remove finished jobs after so long (30d; default: never)",
+       false, KeepFor(&RetentionPolicy::jobs)},
+      {"retention.logs", "--keep-logs",
+       "Remove logs and curves of finished jobs after so long (default: never)", false,
+       KeepFor(&RetentionPolicy::logs)},
+      {"retention.checkpoints", "--keep-checkpoints",
+       "Checkpoints kept of a finished job, besides the best (default: 1)", false,
+       KeepNumber(&RetentionPolicy::checkpoints, 1'000'000)},
+      {"retention.cache_bytes", "--max-cache-bytes", "Size of the decoded data; 0: no bound", false,
+       KeepNumber(&RetentionPolicy::cache_bytes, int64_t{1} << 50)},
       {"log_json", "--log-json", "Log as JSON lines: true or false", false, SetLogJson},
       {"worker", "--worker", "The skytrain-worker to run", false, Text(&Config::worker_binary)},
       {"shepherd", "--shepherd", "The skytrain-shepherd to run", false,

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/auth/identity.h"
+#include "server/retention/policy.h"
 
 namespace skytrain {
 
@@ -34,12 +35,13 @@ struct Config {
   int64_t max_spec_bytes = 1 << 20;     // limits.spec_bytes: of one CreateJob request.
   int64_t log_quota_bytes = 64 << 20;   // limits.log_bytes: per attempt, rank and stream.
   int64_t memory_limit_bytes = 0;       // limits.memory_bytes: of one attempt. 0: no limit.
-  int64_t upload_bytes = int64_t{1} << 40;  // limits.upload_bytes: of one file.
+  int64_t upload_bytes = int64_t{1} << 40;            // limits.upload_bytes: of one file.
   int64_t upload_bytes_per_owner = int64_t{1} << 40;  // limits.upload_bytes_per_owner
-  bool log_json = false;                // log_json
-  std::string worker_binary;            // worker. Default: skytrain-worker beside the daemon.
-  std::string shepherd_binary;          // shepherd
-  std::string probe_binary;             // probe
+  RetentionPolicy retention;    // retention.jobs, .logs, .checkpoints, .cache_bytes
+  bool log_json = false;        // log_json
+  std::string worker_binary;    // worker. Default: skytrain-worker beside the daemon.
+  std::string shepherd_binary;  // shepherd
+  std::string probe_binary;     // probe
 
   // The parts of `listen`: paths, and "HOST:PORT" each.
   std::vector<std::string> SocketPaths() const;

@@ -36,6 +36,7 @@
 #include "server/launch/local_launcher.h"
 #include "server/log.h"
 #include "server/models/model_store.h"
+#include "server/retention/collector.h"
 #include "server/rpc/blob_service.h"
 #include "server/rpc/calls.h"
 #include "server/rpc/dataset_service.h"
@@ -157,6 +158,17 @@ UploadStore::Options UploadOptions(const Config& config) {
   return options;
 }
 
+Collector::Options CollectorOptions(const Config& config) {
+  Collector::Options options;
+  options.policy = config.retention;
+  options.attempts_dir = config.work_dir + "/attempts";
+  options.cache_dir = config.work_dir + "/cache";
+  options.log = [](absl::string_view line) {
+    LogInfo("retention", {{"message", std::string(line)}});
+  };
+  return options;
+}
+
 absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const StateDir& state) {
   Database::Options options;
   options.path = state.DatabasePath();
@@ -269,7 +281,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   };
   Inspector inspector(std::move(inspection));
   EventHub hub;
-  EventLog log(*database);
+  EventLog log(*database, &hub.recent());
   LocalLauncher launcher(config.shepherd_binary);
   NodeServiceImpl::Node node = DescribeNode(config, cpus, gpus);
   node.disk = [&state = *state, &database = *database] { return DescribeDisk(state, database); };
@@ -281,11 +293,12 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   const Authenticator authenticator({config.mode, geteuid(), config.admins}, peers, tokens,
                                     Clock::Real());
   Calls calls(authenticator);
-  JobServiceImpl job_service(calls, jobs, log, hub, config.max_spec_bytes);
+  JobServiceImpl job_service(calls, jobs, log, hub, {.spec_bytes = config.max_spec_bytes});
   ModelServiceImpl model_service(calls, models);
   BlobServiceImpl blob_service(calls, blobs);
   DatasetServiceImpl dataset_service(calls, inspector);
-  NodeServiceImpl node_service(calls, jobs, std::move(node));
+  Collector collector(CollectorOptions(config), *database, jobs, fs, Clock::Real());
+  NodeServiceImpl node_service(calls, jobs, collector, std::move(node));
   ASSIGN_OR_RETURN(const auto audit, OpenAuditLog(config));
   RpcServer::Interceptors interceptors;
   interceptors.push_back(AuditCalls(authenticator, *audit));
@@ -312,6 +325,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   if (recovered.ok()) {
     server->SetServing();
     AnnounceServing(config, AddressesOf(config, *server), cpus, gpus);
+    collector.Start();
     int signal = 0;
     while (sigwait(&stop_signals, &signal) != 0) {
     }
@@ -322,6 +336,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   WaitForCalls(*server, stop_signals);
   for (const auto& listener : listeners) listener->Stop();
   server->Stop();
+  collector.Stop();
   jobs.Shutdown();
   if (recovered.ok()) LogInfo("stopped");
   return recovered;

@@ -299,6 +299,23 @@ absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {
   return info;
 }
 
+absl::StatusOr<v1::QueryMetricsResponse> Client::QueryMetrics(
+    const v1::QueryMetricsRequest& request) {
+  v1::QueryMetricsResponse response;
+  RETURN_IF_ERROR(
+      stubs_->Call(*this, stubs_->jobs, &v1::JobService::Stub::QueryMetrics, request, response));
+  return response;
+}
+
+absl::StatusOr<v1::CollectGarbageResponse> Client::CollectGarbage(bool validate_only) {
+  v1::CollectGarbageRequest request;
+  request.set_validate_only(validate_only);
+  v1::CollectGarbageResponse response;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->nodes, &v1::NodeService::Stub::CollectGarbage,
+                               request, response));
+  return response;
+}
+
 absl::StatusOr<v1::ListDevicesResponse> Client::ListDevices() {
   v1::ListDevicesResponse response;
   RETURN_IF_ERROR(stubs_->Call(*this, stubs_->nodes, &v1::NodeService::Stub::ListDevices,

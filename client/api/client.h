@@ -50,11 +50,15 @@ class Client {
   // is then.
   absl::StatusOr<v1::Job> WaitJob(const std::string& name, absl::Duration timeout);
 
+  // UNIMPLEMENTED: the server is an older one.
+  absl::StatusOr<v1::QueryMetricsResponse> QueryMetrics(const v1::QueryMetricsRequest& request);
+
   absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::InspectDatasetRequest& request);
   absl::StatusOr<v1::Model> GetModel(const std::string& name);
   absl::StatusOr<std::vector<v1::Model>> ListModels();
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
   absl::StatusOr<v1::ListDevicesResponse> ListDevices();
+  absl::StatusOr<v1::CollectGarbageResponse> CollectGarbage(bool validate_only);
 
   // Calls `take` for each message until the stream ends or `take` returns an error, which is then
   // the result.

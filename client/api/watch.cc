@@ -22,7 +22,11 @@ bool IsLinkFault(const absl::Status& status) {
 class Follower {
  public:
   Follower(Client& client, WatchOptions options, WatchObserver& observer)
-      : client_(client), options_(std::move(options)), observer_(observer) {
+      : client_(client),
+        options_(std::move(options)),
+        observer_(observer),
+        filtered_(!options_.kinds.empty() || !options_.metric_names.empty() ||
+                  options_.metric_stride > 0) {
     seen_ = position_ = options_.after_seq;
   }
 
@@ -79,6 +83,8 @@ class Follower {
     request.set_after_seq(position_);
     request.set_follow(options_.follow);
     for (const v1::EventKind kind : options_.kinds) request.add_kinds(kind);
+    for (const std::string& name : options_.metric_names) request.add_metric_names(name);
+    request.set_metric_stride(options_.metric_stride);
     return client_.StreamEvents(request, [&](const v1::WatchEventsResponse& response) {
       reached_ = ever_reached_ = true;
       heard_at_ = absl::Now();
@@ -89,10 +95,14 @@ class Follower {
   }
 
   absl::Status Take(const v1::WatchEventsResponse& response) {
+    if (const int64_t first = response.truncated().first_available_seq(); first > seen_ + 1) {
+      seen_ = position_ = first - 1;
+      observer_.OnTruncated(first);
+    }
     for (const v1::Event& event : response.events()) {
       if (event.seq() <= seen_) continue;
       // A hole in an unfiltered stream: some bytes went missing on the way. Ask again from here.
-      if (options_.kinds.empty() && event.seq() != seen_ + 1) {
+      if (!filtered_ && event.seq() != seen_ + 1) {
         return absl::UnavailableError(
             absl::StrCat("event ", event.seq(), " came after event ", seen_));
       }
@@ -114,8 +124,9 @@ class Follower {
   Client& client_;
   WatchOptions options_;
   WatchObserver& observer_;
-  int64_t seen_;      // The last event delivered.
-  int64_t position_;  // Everything up to here was delivered or filtered out.
+  const bool filtered_;  // Numbers may be left out.
+  int64_t seen_;         // The last event delivered.
+  int64_t position_;     // Everything up to here was delivered or filtered out.
   bool reached_ = false;
   bool ever_reached_ = false;
   bool lost_ = false;

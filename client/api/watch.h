@@ -18,7 +18,9 @@ struct WatchOptions {
   std::string job;  // "jobs/{job}".
   int64_t after_seq = 0;
   bool follow = true;
-  std::vector<v1::EventKind> kinds;  // Empty: all.
+  std::vector<v1::EventKind> kinds;       // Empty: all.
+  std::vector<std::string> metric_names;  // Empty: all.
+  int64_t metric_stride = 0;              // One point of each metric in so many steps; 0: all.
   Backoff backoff;
 };
 
@@ -29,6 +31,8 @@ class WatchObserver {
   virtual void OnEvent(const v1::Event& event) = 0;
   // No event for now (the server's sign of life, or the end of a batch): a good time to draw.
   virtual void OnBatchEnd() {}
+  // The server has removed the events before `first_available_seq`; it goes on there.
+  virtual void OnTruncated(int64_t first_available_seq) {}
   // Called once for each break, however many tries it takes to mend it.
   virtual void OnLinkLost(absl::string_view reason) {}
   // Called when everything missed has been delivered: `missed` events after `after_seq`.

@@ -49,6 +49,7 @@ struct WatchCommandOptions {
   int64_t after_seq = 0;
   bool all = false;  // Also what the worker wrote.
   bool follow = true;
+  int64_t every = 0;  // One point of each metric in so many steps; 0: all.
 };
 absl::StatusOr<ExitCode> WatchCommand(Context& context, const WatchCommandOptions& options);
 
@@ -102,6 +103,8 @@ struct EvaluateOptions {
 absl::StatusOr<ExitCode> Evaluate(Context& context, const EvaluateOptions& options);
 
 absl::StatusOr<ExitCode> Models(Context& context);
+// Removes what the server's retention policy no longer keeps, or says what that would be.
+absl::StatusOr<ExitCode> CollectGarbage(Context& context, bool dry_run);
 absl::StatusOr<ExitCode> Info(Context& context);
 absl::StatusOr<ExitCode> Version(Context& context);
 

@@ -62,6 +62,12 @@ void JobFollower::OnLinkBack(absl::Duration away, int64_t after_seq, int64_t mis
                             FormatCount(after_seq), " (", Plural(missed, "event"), ")\n"));
 }
 
+void JobFollower::OnTruncated(int64_t first_available_seq) {
+  Write(live_.Clear());
+  context_.Err(absl::StrCat("the server has removed the events before ",
+                            FormatCount(first_available_seq), "\n"));
+}
+
 void JobFollower::Finish() { Write(live_.Clear()); }
 
 void JobFollower::Print(absl::string_view text) {
@@ -75,11 +81,13 @@ void JobFollower::Write(absl::string_view bytes) {
 }
 
 absl::StatusOr<ExitCode> FollowToEnd(Context& context, Client& client, const std::string& job,
-                                     const JobFollower::Options& options, int64_t after_seq) {
+                                     const JobFollower::Options& options, int64_t after_seq,
+                                     int64_t metric_stride) {
   JobFollower follower(context, options);
   WatchOptions watch;
   watch.job = job;
   watch.after_seq = after_seq;
+  watch.metric_stride = metric_stride;
   const absl::Status status = Watch(client, std::move(watch), follower);
   follower.Finish();
   if (context.interrupt().raised()) {

@@ -27,6 +27,7 @@ class JobFollower : public WatchObserver {
   void OnEvent(const v1::Event& event) override;
   void OnBatchEnd() override;
   void OnLinkLost(absl::string_view reason) override;
+  void OnTruncated(int64_t first_available_seq) override;
   void OnLinkBack(absl::Duration away, int64_t after_seq, int64_t missed) override;
 
   // Takes the live lines away.
@@ -51,7 +52,8 @@ class JobFollower : public WatchObserver {
 // Follows `job` ("jobs/{job}") to its end, then prints how it ended. The exit code is the job's. On
 // Ctrl-C says that the job goes on and how to come back.
 absl::StatusOr<ExitCode> FollowToEnd(Context& context, Client& client, const std::string& job,
-                                     const JobFollower::Options& options, int64_t after_seq);
+                                     const JobFollower::Options& options, int64_t after_seq,
+                                     int64_t metric_stride = 0);
 
 // What the job's events so far tell beyond the job.
 absl::StatusOr<JobDetails> LoadDetails(Client& client, const std::string& job);

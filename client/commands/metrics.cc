@@ -1,3 +1,9 @@
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -55,23 +61,76 @@ SelectedCurves MainCurves(Context& context, const SelectedCurves& curves) {
   return main;
 }
 
-absl::StatusOr<SelectedCurves> Select(const Curves& curves, const MetricsOptions& options) {
-  std::vector<std::string> wanted = options.names;
-  if (!options.plot.empty()) wanted = {options.plot};
-  SelectedCurves selected;
-  const std::vector<std::string> names = curves.Names();
-  for (const std::string& pattern : wanted) {
+// Of `names` those that the command line asks for.
+absl::StatusOr<std::vector<std::string>> Wanted(const std::vector<std::string>& names,
+                                                const MetricsOptions& options) {
+  std::vector<std::string> patterns = options.names;
+  if (!options.plot.empty()) patterns = {options.plot};
+  if (patterns.empty()) return names;
+  std::vector<std::string> wanted;
+  for (const std::string& pattern : patterns) {
     bool any = false;
     for (const std::string& name : names) {
       if (!Matches(name, pattern)) continue;
       any = true;
-      selected[name] = curves.Points(name, options.all_attempts);
+      wanted.push_back(name);
     }
     if (!any) return NoSuchMetric(pattern, names);
   }
-  if (!wanted.empty()) return selected;
-  for (const std::string& name : names) {
-    selected[name] = curves.Points(name, options.all_attempts);
+  return wanted;
+}
+
+// The server's own answer: few messages, however long the job. Empty: some curve has more points
+// than the server gives at once, and the lines of a table or a file need all of them; or the server
+// is an older one.
+absl::StatusOr<std::optional<SelectedCurves>> Ask(Client& client, const std::string& job,
+                                                  const MetricsOptions& options) {
+  v1::QueryMetricsRequest request;
+  request.set_name(job);
+  request.set_all_attempts(options.all_attempts);
+  if (!options.plot.empty()) request.add_names(options.plot);
+  const auto response = client.QueryMetrics(request);
+  if (absl::IsUnimplemented(response.status())) return std::optional<SelectedCurves>();
+  RETURN_IF_ERROR(response.status());
+  // A name that there is not: the whole list tells the nearest one.
+  if (!options.plot.empty() && response->curves().empty()) return std::optional<SelectedCurves>();
+  std::vector<std::string> names;
+  for (const v1::MetricCurve& curve : response->curves()) names.push_back(curve.metric());
+  ASSIGN_OR_RETURN(const std::vector<std::string> wanted, Wanted(names, options));
+  SelectedCurves selected;
+  for (const v1::MetricCurve& curve : response->curves()) {
+    if (std::find(wanted.begin(), wanted.end(), curve.metric()) == wanted.end()) continue;
+    const int size = curve.value_size();
+    if (curve.attempt_size() != size || curve.step_size() != size || curve.epoch_size() != size ||
+        (curve.points() > size && options.plot.empty())) {
+      return std::optional<SelectedCurves>();
+    }
+    std::vector<MetricPoint>& points = selected[curve.metric()];
+    for (int i = 0; i < size; ++i) {
+      points.push_back(
+          {curve.step(i), static_cast<uint32_t>(curve.epoch(i)), curve.attempt(i), curve.value(i)});
+    }
+    SortBySteps(points);
+  }
+  return std::optional<SelectedCurves>(std::move(selected));
+}
+
+// Every point, from the events.
+absl::StatusOr<SelectedCurves> ReadAll(Client& client, const std::string& job,
+                                       const MetricsOptions& options) {
+  ASSIGN_OR_RETURN(const v1::Job now, client.GetJob(job));
+  Collector collector;
+  WatchOptions watch;
+  watch.job = job;
+  watch.follow = false;
+  watch.kinds = {v1::METRICS};
+  RETURN_IF_ERROR(Watch(client, std::move(watch), collector));
+  collector.curves.SetAttempts(now);
+  ASSIGN_OR_RETURN(const std::vector<std::string> wanted,
+                   Wanted(collector.curves.Names(), options));
+  SelectedCurves selected;
+  for (const std::string& name : wanted) {
+    selected[name] = collector.curves.Points(name, options.all_attempts);
   }
   return selected;
 }
@@ -81,15 +140,11 @@ absl::StatusOr<SelectedCurves> Select(const Curves& curves, const MetricsOptions
 absl::StatusOr<ExitCode> Metrics(Context& context, const MetricsOptions& options) {
   ASSIGN_OR_RETURN(const std::string name, JobArgument(options.job));
   ASSIGN_OR_RETURN(Client* const client, context.Connect());
-  ASSIGN_OR_RETURN(const v1::Job job, client->GetJob(name));
-  Collector collector;
-  WatchOptions watch;
-  watch.job = name;
-  watch.follow = false;
-  watch.kinds = {v1::METRICS};
-  RETURN_IF_ERROR(Watch(*client, std::move(watch), collector));
-  collector.curves.SetAttempts(job);
-  ASSIGN_OR_RETURN(const SelectedCurves selected, Select(collector.curves, options));
+  ASSIGN_OR_RETURN(std::optional<SelectedCurves> answered, Ask(*client, name, options));
+  if (!answered.has_value()) {
+    ASSIGN_OR_RETURN(answered, ReadAll(*client, name, options));
+  }
+  const SelectedCurves& selected = *answered;
 
   if (!options.plot.empty()) {
     for (const auto& [metric, points] : selected) {

@@ -31,6 +31,7 @@ absl::StatusOr<ExitCode> WatchSoFar(Context& context, Client& client, const std:
   watch.job = job;
   watch.after_seq = options.after_seq;
   watch.follow = false;
+  watch.metric_stride = options.every;
   const absl::Status status = Watch(client, std::move(watch), follower);
   follower.Finish();
   RETURN_IF_ERROR(status);
@@ -44,7 +45,8 @@ absl::StatusOr<ExitCode> WatchCommand(Context& context, const WatchCommandOption
   ASSIGN_OR_RETURN(const std::string job, JobArgument(options.job));
   ASSIGN_OR_RETURN(Client* const client, context.Connect());
   if (!options.follow) return WatchSoFar(context, *client, job, options);
-  return FollowToEnd(context, *client, job, {.logs = options.all}, options.after_seq);
+  return FollowToEnd(context, *client, job, {.logs = options.all}, options.after_seq,
+                     options.every);
 }
 
 }  // namespace skytrain::client

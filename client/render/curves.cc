@@ -50,6 +50,7 @@ void Curves::Apply(const v1::Event& event) {
   const v1::MetricBatch& batch = event.metrics();
   const int size = batch.value_size();
   if (batch.name_size() != size || batch.step_size() != size || batch.epoch_size() != size) return;
+  if (size > 0) measured_.insert(event.attempt());
   for (int i = 0; i < size; ++i) {
     if (batch.name(i) >= static_cast<uint32_t>(batch.names_size())) continue;
     points_[batch.names(batch.name(i))].push_back(
@@ -79,6 +80,7 @@ std::vector<MetricPoint> Curves::Points(const std::string& name, bool all_attemp
     const auto overtaken = [&](const MetricPoint& point) {
       for (auto later = began_at_.upper_bound(point.attempt); later != began_at_.end(); ++later) {
         const auto& [attempt, step] = *later;
+        if (!measured_.contains(attempt)) continue;
         if (point.step > step) return true;
         if (point.step == step && measured.contains({attempt, step})) return true;
       }
@@ -86,10 +88,14 @@ std::vector<MetricPoint> Curves::Points(const std::string& name, bool all_attemp
     };
     points.erase(std::remove_if(points.begin(), points.end(), overtaken), points.end());
   }
+  SortBySteps(points);
+  return points;
+}
+
+void SortBySteps(std::vector<MetricPoint>& points) {
   std::stable_sort(points.begin(), points.end(), [](const MetricPoint& a, const MetricPoint& b) {
     return std::pair(a.step, a.attempt) < std::pair(b.step, b.attempt);
   });
-  return points;
 }
 
 std::string EpochTable(const SelectedCurves& curves, const Terminal& terminal) {

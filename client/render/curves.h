@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,14 +29,18 @@ class Curves {
   std::vector<std::string> Names() const;
 
   // The points of `name`, by step. Without `all_attempts`, those that a resume overtook are hidden:
-  // beyond the step that a later attempt began from, the later one's points count. At that very
-  // step they count when it measured there too.
+  // beyond the step that a later attempt began from, the later one's points count, once it has
+  // any. At that very step they count when it measured there too.
   std::vector<MetricPoint> Points(const std::string& name, bool all_attempts) const;
 
  private:
   std::map<std::string, std::vector<MetricPoint>> points_;
   std::map<int, int64_t> began_at_;  // Of attempts after the first.
+  std::set<int> measured_;           // Attempts with points.
 };
+
+// By step, then by attempt.
+void SortBySteps(std::vector<MetricPoint>& points);
 
 using SelectedCurves = std::map<std::string, std::vector<MetricPoint>>;
 

@@ -1,6 +1,7 @@
 #include "common/spool/metric_columns.h"
 
 #include "common/spool/spool_format.h"
+#include "common/wire.h"
 
 namespace skytrain::spool {
 namespace {
@@ -32,14 +33,9 @@ size_t VarintSize(uint64_t value) {
   return size;
 }
 
-void AppendVarint(uint64_t value, std::string& out) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
-}
-
 void AppendField(uint8_t tag, absl::string_view bytes, std::string& out) {
   out.push_back(static_cast<char>(tag));
-  AppendVarint(bytes.size(), out);
+  AppendVarint(bytes.size(), &out);
   out.append(bytes.data(), bytes.size());
 }
 
@@ -49,9 +45,9 @@ std::string EncodeTime(absl::Time time) {
   const int64_t nanos = absl::ToUnixNanos(time);
   std::string encoded;
   encoded.push_back(static_cast<char>(kTimeSeconds));
-  AppendVarint(static_cast<uint64_t>(nanos / 1000000000), encoded);
+  AppendVarint(static_cast<uint64_t>(nanos / 1000000000), &encoded);
   encoded.push_back(static_cast<char>(kTimeNanos));
-  AppendVarint(static_cast<uint64_t>(nanos % 1000000000), encoded);
+  AppendVarint(static_cast<uint64_t>(nanos % 1000000000), &encoded);
   return encoded;
 }
 
@@ -99,7 +95,7 @@ absl::string_view MetricColumns::Finish(absl::Time time) {
   event_.clear();
   AppendField(kEventTime, EncodeTime(time), event_);
   event_.push_back(static_cast<char>(kEventMetrics));
-  AppendVarint(batch_size, event_);
+  AppendVarint(batch_size, &event_);
   event_ += names_;
   AppendField(kBatchName, View(name_.bytes.data(), name_.size), event_);
   AppendField(kBatchStep, View(step_.bytes.data(), step_.size), event_);

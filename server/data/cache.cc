@@ -54,14 +54,17 @@ absl::Span<const uint8_t> CacheFile::pixels() const {
 }
 
 absl::Status CacheFile::Map(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.ok() && errno == ENOENT) return absl::NotFoundError(path);
+  fd_ = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd_.ok() && errno == ENOENT) return absl::NotFoundError(path);
   struct stat st;
-  if (!fd.ok() || ::fstat(fd.get(), &st) != 0) return SystemError("open", path, errno);
+  if (!fd_.ok() || ::fstat(fd_.get(), &st) != 0) return SystemError("open", path, errno);
+  // Where neither works, the file is still good; it may only go too early.
+  (void)::flock(fd_.get(), LOCK_SH | LOCK_NB);
+  (void)::futimens(fd_.get(), nullptr);  // The time of the last use.
   const auto size = static_cast<uint64_t>(st.st_size);
   const absl::Status damaged = absl::DataLossError(absl::StrCat(path, " is damaged"));
   if (size < kCacheHeaderBytes) return damaged;
-  void* map = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
+  void* map = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_.get(), 0);
   if (map == MAP_FAILED) return SystemError("map", path, errno);
   map_ = map;
   map_bytes_ = size;

@@ -39,6 +39,7 @@ class CacheFile {
   CacheFile() = default;
   absl::Status Map(const std::string& path);
 
+  Fd fd_;  // Open and locked (shared) as long as it is in use: retention leaves it alone.
   void* map_ = nullptr;
   size_t map_bytes_ = 0;
   size_t pixel_bytes_ = 0;

@@ -1,6 +1,6 @@
 #include "server/events/event_batch_builder.h"
 
-#include "server/events/wire.h"
+#include "common/wire.h"
 
 namespace skytrain {
 namespace {

@@ -10,12 +10,13 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "common/mutex.h"
+#include "server/events/recent_batches.h"
 
 namespace skytrain {
 
-// Tells subscribers that a job has new committed events. It carries no data: a subscriber that is
-// told reads the log from where it stands, so a slow one costs nothing. Thread-safe; never calls
-// out while holding mu_.
+// Tells subscribers that a job has new committed events. A subscriber that is told reads the log
+// from where it stands, so a slow one costs nothing; what it needs is then most often among the
+// recent batches. Thread-safe; never calls out while holding mu_.
 class EventHub {
  public:
   // Runs on the publishing thread: short, non-blocking. It must not destroy its own Subscription.
@@ -46,7 +47,11 @@ class EventHub {
   // After the commit.
   void Publish(absl::string_view job_uid, int64_t last_seq, bool terminal);
 
+  // Before Publish, who commits puts the batches here; EventLog reads them.
+  RecentBatches& recent() { return recent_; }
+
  private:
+  RecentBatches recent_;
   Mutex mu_;
   absl::flat_hash_map<std::string, std::vector<std::weak_ptr<Subscription::State>>> subscribers_
       ABSL_GUARDED_BY(mu_);

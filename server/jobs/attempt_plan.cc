@@ -29,6 +29,8 @@ std::string AttemptPath(const JobManager::Options& options, const std::string& j
   return absl::StrCat(options.attempts_dir, "/", job_uid, "-", number);
 }
 
+std::string TrashPath(const std::string& attempts_dir) { return attempts_dir + "/.trash"; }
+
 std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options,
                                        const std::string& job_uid, int attempts) {
   std::vector<std::string> folders;

@@ -15,6 +15,9 @@ namespace skytrain {
 // attempts_dir/<job uid>-<number>
 std::string AttemptPath(const JobManager::Options& options, const std::string& job_uid, int number);
 
+// Where folders of attempts are taken apart (see common/file/trash.h).
+std::string TrashPath(const std::string& attempts_dir);
+
 // The newest whole checkpoint of the first `attempts` attempts of the job.
 std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options,
                                        const std::string& job_uid, int attempts);

@@ -56,6 +56,17 @@ absl::Status CheckCheckpoint(const std::string& path) {
   return absl::OkStatus();
 }
 
+std::optional<int64_t> BestStep(const std::string& path) {
+  const auto text = FileSystem::Posix().ReadFile(path + "/state.json", kMaxStateBytes);
+  if (!text.ok()) return std::nullopt;
+  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const Json* state = Member(json, "state");
+  const Json* best = state == nullptr ? nullptr : Member(*state, "best");
+  const Json* step = best == nullptr ? nullptr : Member(*best, "step");
+  if (step == nullptr || !step->is_number_integer()) return std::nullopt;
+  return step->get<int64_t>();
+}
+
 std::optional<Checkpoint> NewestCheckpoint(
     const std::vector<std::string>& folders,
     const std::function<void(const absl::Status&)>& on_torn) {

@@ -28,4 +28,8 @@ absl::Status CheckCheckpoint(const std::string& path);
 std::optional<Checkpoint> NewestCheckpoint(const std::vector<std::string>& folders,
                                            const std::function<void(const absl::Status&)>& on_torn);
 
+// The step that was the best of the run when the checkpoint was written, as its state.json says
+// ("best": {"step": N}); nullopt: none yet, or it cannot be read.
+std::optional<int64_t> BestStep(const std::string& path);
+
 }  // namespace skytrain

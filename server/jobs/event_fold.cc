@@ -3,7 +3,7 @@
 #include <cstring>
 #include <vector>
 
-#include "server/events/wire.h"
+#include "common/wire.h"
 
 namespace skytrain {
 namespace {

@@ -1,5 +1,7 @@
 #include "server/jobs/job_journal.h"
 
+#include <memory>
+
 #include "common/digest/digest.h"
 #include "common/status_macros.h"
 #include "common/timestamp.h"
@@ -128,6 +130,11 @@ absl::Status JobJournal::Change(Database::Priority priority,
     terminal = IsTerminal(job.state());
     state_.store(job.state());
     record_ = std::move(draft.record_);
+    for (const EventBatchBuilder::Batch& batch : batches) {
+      hub_.recent().Put(
+          uid_, std::make_shared<EventBatch>(
+                    EventBatch{batch.first_seq, batch.first_seq + batch.count - 1, batch.bytes}));
+    }
   }
   hub_.Publish(uid_, last_seq, terminal);
   return absl::OkStatus();

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
+#include "common/file/trash.h"
 #include "common/status_macros.h"
 #include "server/jobs/attempt_plan.h"
 #include "server/jobs/job_dispatcher.h"
@@ -146,9 +147,9 @@ absl::Status JobManager::Delete(const Caller& caller, const std::string& job_id)
   ASSIGN_OR_RETURN(const v1::Job job, impl_->lookup.Load(caller, row));
   if (!IsTerminal(job.state())) return WrongState("JOB_NOT_FINISHED", job, ": cancel it first");
   // Folders first: while the job is there, a delete that was cut short can be asked for again.
+  Trash trash(environment.fs, TrashPath(impl_->options.attempts_dir));
   for (const v1::Attempt& attempt : job.attempts()) {
-    const std::string path = AttemptPath(impl_->options, row.uid, attempt.number());
-    if (environment.fs.Exists(path)) RETURN_IF_ERROR(environment.fs.RemoveTree(path));
+    RETURN_IF_ERROR(trash.Discard(AttemptPath(impl_->options, row.uid, attempt.number())));
   }
   RETURN_IF_ERROR(environment.database.Write(
       Database::Priority::kControl,

@@ -5,7 +5,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "common/file/trash.h"
 #include "common/status_macros.h"
+#include "server/jobs/attempt_plan.h"
 #include "server/jobs/job_codec.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/lost_and_found.h"
@@ -46,7 +48,9 @@ void FinishDeletes(const AttemptEnvironment& environment) {
     return absl::OkStatus();
   });
   for (const std::string& uid : uids) status.Update(DeleteEvents(environment.database, uid));
-  if (!status.ok()) environment.Log(absl::StrCat("deleting old events: ", status.message()));
+  status.Update(Trash(environment.fs, TrashPath(environment.options.attempts_dir)).Empty());
+  if (!status.ok())
+    environment.Log(absl::StrCat("deleting what was left of deleted jobs: ", status.message()));
 }
 
 }  // namespace
@@ -80,7 +84,8 @@ absl::Status DeleteEvents(Database& database, const std::string& uid) {
   int64_t removed = kBatchesPerDelete;
   while (removed == kBatchesPerDelete) {
     RETURN_IF_ERROR(database.Write(
-        Database::Priority::kBulk,
+        // On a full disk only control writes have room.
+        database.IsFull() ? Database::Priority::kControl : Database::Priority::kBulk,
         [&](Connection& connection) -> absl::Status {
           ASSIGN_OR_RETURN(removed, DeleteBatches(connection, uid, kBatchesPerDelete));
           return absl::OkStatus();

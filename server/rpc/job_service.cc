@@ -8,6 +8,7 @@
 #include "common/grpc/status.h"
 #include "common/ids.h"
 #include "common/status_macros.h"
+#include "server/events/metric_query.h"
 #include "server/rpc/finished_stream.h"
 #include "server/rpc/wait_call.h"
 #include "server/rpc/watch_stream.h"
@@ -19,10 +20,10 @@ grpc::ServerUnaryReactor* JobServiceImpl::CreateJob(grpc::CallbackServerContext*
                                                     v1::CreateJobResponse* response) {
   // Slow: it may have to wait for the probe of a data set that nobody inspected before.
   return calls_.RunSlow(context, [=, this](const Caller& caller) -> absl::Status {
-    if (const int64_t bytes = request->ByteSizeLong(); bytes > max_spec_bytes_) {
-      return ErrorWithReason(
-          absl::StatusCode::kInvalidArgument, "SPEC_TOO_LARGE",
-          absl::StrCat("the request has ", bytes, " bytes; this server takes ", max_spec_bytes_));
+    if (const int64_t bytes = request->ByteSizeLong(); bytes > limits_.spec_bytes) {
+      return ErrorWithReason(absl::StatusCode::kInvalidArgument, "SPEC_TOO_LARGE",
+                             absl::StrCat("the request has ", bytes, " bytes; this server takes ",
+                                          limits_.spec_bytes));
     }
     ASSIGN_OR_RETURN(*response, jobs_.Create(caller, *request));
     return absl::OkStatus();
@@ -102,6 +103,19 @@ grpc::ServerUnaryReactor* JobServiceImpl::WaitJob(grpc::CallbackServerContext* c
   return call;
 }
 
+grpc::ServerUnaryReactor* JobServiceImpl::QueryMetrics(grpc::CallbackServerContext* context,
+                                                       const v1::QueryMetricsRequest* request,
+                                                       v1::QueryMetricsResponse* response) {
+  // Slow: it reads all that a job has measured.
+  return calls_.RunSlow(context, [=, this](const Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::string id, ParseJobName(request->name()));
+    ASSIGN_OR_RETURN(const v1::Job job, jobs_.Get(caller, id));
+    ASSIGN_OR_RETURN(const MetricQuery query, MetricQuery::Of(*request, job));
+    ASSIGN_OR_RETURN(*response, skytrain::QueryMetrics(log_, query));
+    return absl::OkStatus();
+  });
+}
+
 grpc::ServerWriteReactor<grpc::ByteBuffer>* JobServiceImpl::WatchEvents(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   const absl::StatusOr<Caller> caller = calls_.Admit(*context);
@@ -114,8 +128,11 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* JobServiceImpl::WatchEvents(
     return FinishedStream<grpc::ByteBuffer>::Make(
         BadRequestError("BAD_REQUEST", {{"request", "is not a WatchEventsRequest"}}));
   }
-  WatchStream* stream =
-      WatchStream::Start(calls_.executor(), calls_.live(), {jobs_, log_, hub_}, *caller, parsed);
+  auto slot = watch_slots_.Take(caller->owner);
+  if (!slot.ok()) return FinishedStream<grpc::ByteBuffer>::Make(slot.status());
+  WatchStream* stream = WatchStream::Start(calls_.executor(), calls_.live(),
+                                           {jobs_, log_, hub_, filtered_, limits_.watch_quiet},
+                                           *caller, *std::move(slot), parsed);
   calls_.Guard(*context, *stream);
   return stream;
 }

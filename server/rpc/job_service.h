@@ -1,9 +1,12 @@
 #pragma once
 
+#include "absl/time/time.h"
 #include "server/events/event_hub.h"
 #include "server/events/event_log.h"
+#include "server/events/filtered_batches.h"
 #include "server/jobs/job_manager.h"
 #include "server/rpc/calls.h"
+#include "server/rpc/watch_stream.h"
 #include "skytrain/v1/job_service.grpc.pb.h"
 
 namespace skytrain {
@@ -15,15 +18,26 @@ using JobServiceMethods = v1::JobService::WithCallbackMethod_CreateJob<
             v1::JobService::WithCallbackMethod_ResumeJob<
                 v1::JobService::WithCallbackMethod_DeleteJob<
                     v1::JobService::WithCallbackMethod_WaitJob<
-                        v1::JobService::WithRawCallbackMethod_WatchEvents<
-                            v1::JobService::Service>>>>>>>>>;
+                        v1::JobService::WithCallbackMethod_QueryMetrics<
+                            v1::JobService::WithRawCallbackMethod_WatchEvents<
+                                v1::JobService::Service>>>>>>>>>>;
 
 class JobServiceImpl final : public JobServiceMethods {
  public:
-  // `max_spec_bytes`: of one CreateJob request.
-  JobServiceImpl(Calls& calls, JobManager& jobs, EventLog& log, EventHub& hub,
-                 int64_t max_spec_bytes)
-      : calls_(calls), jobs_(jobs), log_(log), hub_(hub), max_spec_bytes_(max_spec_bytes) {}
+  struct Limits {
+    int64_t spec_bytes = 1 << 20;   // Of one CreateJob request.
+    int watches_per_caller = 1000;  // At once.
+    // A watch says where it stands after so long without a message. 5 s are promised; the ticker
+    // looks five times a second.
+    absl::Duration watch_quiet = absl::Milliseconds(4500);
+  };
+  JobServiceImpl(Calls& calls, JobManager& jobs, EventLog& log, EventHub& hub, const Limits& limits)
+      : calls_(calls),
+        jobs_(jobs),
+        log_(log),
+        hub_(hub),
+        limits_(limits),
+        watch_slots_(limits.watches_per_caller) {}
 
   grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context,
                                       const v1::CreateJobRequest* request,
@@ -47,6 +61,9 @@ class JobServiceImpl final : public JobServiceMethods {
                                       google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* WaitJob(grpc::CallbackServerContext* context,
                                     const v1::WaitJobRequest* request, v1::Job* response) override;
+  grpc::ServerUnaryReactor* QueryMetrics(grpc::CallbackServerContext* context,
+                                         const v1::QueryMetricsRequest* request,
+                                         v1::QueryMetricsResponse* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchEvents(grpc::CallbackServerContext* context,
                                                           const grpc::ByteBuffer* request) override;
 
@@ -55,7 +72,9 @@ class JobServiceImpl final : public JobServiceMethods {
   JobManager& jobs_;
   EventLog& log_;
   EventHub& hub_;
-  const int64_t max_spec_bytes_;
+  const Limits limits_;
+  WatchSlots watch_slots_;
+  FilteredBatches filtered_;
 };
 
 }  // namespace skytrain

@@ -1,5 +1,7 @@
 #include "server/rpc/node_service.h"
 
+#include "common/errors.h"
+
 #include "common/status_macros.h"
 
 #include "common/clock.h"
@@ -67,6 +69,19 @@ grpc::ServerUnaryReactor* NodeServiceImpl::GetQueue(grpc::CallbackServerContext*
                                                     v1::GetQueueResponse* response) {
   return calls_.Run(context, [=, this](const Caller& caller) -> absl::Status {
     ASSIGN_OR_RETURN(*response, jobs_.Queue(caller));
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* NodeServiceImpl::CollectGarbage(grpc::CallbackServerContext* context,
+                                                          const v1::CollectGarbageRequest* request,
+                                                          v1::CollectGarbageResponse* response) {
+  return calls_.RunSlow(context, [=, this](const Caller& caller) -> absl::Status {
+    if (!caller.admin) {
+      return ErrorWithReason(absl::StatusCode::kPermissionDenied, "NOT_ADMIN",
+                             "only admins may remove what belongs to everybody");
+    }
+    ASSIGN_OR_RETURN(*response, collector_.Collect(request->validate_only()));
     return absl::OkStatus();
   });
 }

@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "server/jobs/job_manager.h"
+#include "server/retention/collector.h"
 #include "server/rpc/calls.h"
 #include "skytrain/v1/node_service.grpc.pb.h"
 
@@ -21,8 +22,8 @@ class NodeServiceImpl final : public v1::NodeService::CallbackService {
     // When the TLS certificate in use expires. Null: there is none.
     std::function<absl::StatusOr<absl::Time>()> certificate_expiry;
   };
-  NodeServiceImpl(Calls& calls, JobManager& jobs, Node node)
-      : calls_(calls), jobs_(jobs), node_(std::move(node)) {}
+  NodeServiceImpl(Calls& calls, JobManager& jobs, Collector& collector, Node node)
+      : calls_(calls), jobs_(jobs), collector_(collector), node_(std::move(node)) {}
 
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const v1::GetServerInfoRequest* request,
@@ -33,10 +34,14 @@ class NodeServiceImpl final : public v1::NodeService::CallbackService {
   grpc::ServerUnaryReactor* GetQueue(grpc::CallbackServerContext* context,
                                      const v1::GetQueueRequest* request,
                                      v1::GetQueueResponse* response) override;
+  grpc::ServerUnaryReactor* CollectGarbage(grpc::CallbackServerContext* context,
+                                           const v1::CollectGarbageRequest* request,
+                                           v1::CollectGarbageResponse* response) override;
 
  private:
   Calls& calls_;
   JobManager& jobs_;
+  Collector& collector_;
   const Node node_;
 };
 

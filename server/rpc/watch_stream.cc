@@ -1,5 +1,6 @@
 #include "server/rpc/watch_stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,62 +10,88 @@
 #include "common/ids.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_state.h"
-#include "server/rpc/event_filter.h"
 
 namespace skytrain {
 namespace {
 
-// The promise is 5 s; the ticker looks five times a second.
-constexpr int64_t kQuietMs = 4500;
+// Batches are sent together up to so much: small ones come faster than messages can be sent.
+constexpr size_t kMessageBytes = 128 << 10;
 
 int64_t NowMs() { return absl::ToInt64Milliseconds(Clock::Real().Monotonic()); }
 
-// A buffer that shares the memory of `owner` until gRPC has sent it.
+// A slice of the memory of `owner`, which lives until gRPC has sent it.
 template <typename Owner>
-grpc::ByteBuffer SharedBuffer(std::shared_ptr<Owner> owner, const std::string& bytes) {
-  auto kept = std::make_unique<std::shared_ptr<Owner>>(std::move(owner));
-  const grpc::Slice slice(
+grpc::Slice SharedSlice(std::shared_ptr<const Owner> owner) {
+  const std::string& bytes = owner->bytes;
+  auto kept = std::make_unique<std::shared_ptr<const Owner>>(std::move(owner));
+  return grpc::Slice(
       const_cast<char*>(bytes.data()), bytes.size(),
       [](void* user) {
-        std::unique_ptr<std::shared_ptr<Owner>>{static_cast<std::shared_ptr<Owner>*>(user)};
+        std::unique_ptr<std::shared_ptr<const Owner>>{
+            static_cast<std::shared_ptr<const Owner>*>(user)};
       },
       kept.release());
+}
+
+grpc::ByteBuffer BufferOf(const v1::WatchEventsResponse& response) {
+  const grpc::Slice slice(response.SerializeAsString());
   return grpc::ByteBuffer(&slice, 1);
 }
 
-grpc::ByteBuffer CopiedBuffer(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-std::vector<v1::EventKind> KindsOf(const v1::WatchEventsRequest& request) {
-  std::vector<v1::EventKind> kinds;
-  for (const int kind : request.kinds()) kinds.push_back(static_cast<v1::EventKind>(kind));
-  return kinds;
+// Only the first answer can say that events are missing; who asks again is told so.
+absl::Status ReadError(const absl::Status& status) {
+  if (!absl::IsOutOfRange(status)) return status;
+  return ErrorWithReason(absl::StatusCode::kUnavailable, "EVENTS_REMOVED", status.message());
 }
 
 }  // namespace
 
+WatchSlots::Slot::~Slot() {
+  MutexLock lock(slots_.mu_);
+  const auto taken = slots_.taken_.find(owner_);
+  if (--taken->second == 0) slots_.taken_.erase(taken);
+}
+
+absl::StatusOr<std::unique_ptr<WatchSlots::Slot>> WatchSlots::Take(const std::string& owner) {
+  MutexLock lock(mu_);
+  int& taken = taken_[owner];
+  if (taken >= of_each_owner_) {
+    return ErrorWithReason(absl::StatusCode::kResourceExhausted, "TOO_MANY_STREAMS",
+                           absl::StrCat("you are watching ", taken,
+                                        " streams already, the most that this server allows: end "
+                                        "one of them"));
+  }
+  ++taken;
+  return std::unique_ptr<Slot>(new Slot(*this, owner));
+}
+
 WatchStream* WatchStream::Start(Executor& executor, LiveCalls& live, const Sources& sources,
-                                const Caller& caller, const v1::WatchEventsRequest& request) {
-  std::shared_ptr<WatchStream> stream(new WatchStream(executor, live, sources, caller, request));
+                                const Caller& caller, std::unique_ptr<WatchSlots::Slot> slot,
+                                const v1::WatchEventsRequest& request) {
+  std::shared_ptr<WatchStream> stream(
+      new WatchStream(executor, live, sources, caller, std::move(slot), request));
   WatchStream* reactor = stream.get();
   Begin(std::move(stream));
   return reactor;
 }
 
 WatchStream::WatchStream(Executor& executor, LiveCalls& live, const Sources& sources, Caller caller,
+                         std::unique_ptr<WatchSlots::Slot> slot,
                          const v1::WatchEventsRequest& request)
     : LongCall(executor, live),
       sources_(sources),
       caller_(std::move(caller)),
+      slot_(std::move(slot)),
       request_(request),
-      kinds_(KindsOf(request)),
       last_write_ms_(NowMs()),
       position_(request.after_seq()) {}
 
+bool WatchStream::IsQuiet() const {
+  return NowMs() - last_write_ms_.load() >= absl::ToInt64Milliseconds(sources_.quiet);
+}
+
 void WatchStream::Tick() {
-  if (NowMs() - last_write_ms_.load() >= kQuietMs) Wake();
+  if (IsQuiet()) Wake();
 }
 
 absl::Status WatchStream::Open() {
@@ -72,10 +99,12 @@ absl::Status WatchStream::Open() {
   if (request_.after_seq() < 0) {
     return BadRequestError("BAD_REQUEST", {{"after_seq", "must not be negative"}});
   }
+  ASSIGN_OR_RETURN(filter_, EventFilter::Of(request_));
   ASSIGN_OR_RETURN(v1::Job job, sources_.jobs.Get(caller_, id));
   job_uid_ = job.uid();
   // The handle dies in Release, before the stream does, so the raw pointer holds.
   subscription_ = sources_.hub.Subscribe(job_uid_, [this](int64_t last_seq, bool terminal) {
+    last_seq_ = last_seq;
     if (terminal) terminal_seq_ = last_seq;
     Wake();
   });
@@ -89,38 +118,64 @@ absl::Status WatchStream::Open() {
         absl::StrCat("after_seq ", request_.after_seq(), " lies beyond the last event of ",
                      job.name(), ", ", job.last_seq()));
   }
+  ASSIGN_OR_RETURN(first_available_, sources_.log.FirstAvailable(job_uid_));
   return absl::OkStatus();
 }
 
 LongCall::Next WatchStream::Step() {
   if (subscription_ == nullptr) {
     if (absl::Status status = Open(); !status.ok()) return FinishWith(std::move(status));
+    if (position_ + 1 < first_available_) return SendTruncated();
   }
   while (true) {
     // Before the read: an end that is told after it causes another Step.
     const int64_t terminal_seq = terminal_seq_;
-    if (!request_.follow() && position_ >= end_at_start_) return FinishWith(absl::OkStatus());
+    const int64_t known = std::max(last_seq_.load(), end_at_start_);
+    if (!request_.follow() && position_ >= end_at_start_) {
+      return WriteOr(FinishWith(absl::OkStatus()));
+    }
+    if (message_bytes_ >= kMessageBytes) return WriteOr(Idle());
+    // At the end, nothing needs to be read to see that there is nothing.
+    if (position_ >= known) return WriteOr(AtEnd(terminal_seq));
     auto batch = sources_.log.Read(job_uid_, position_);
-    if (!batch.ok()) return FinishWith(batch.status());
-    if (*batch == nullptr) return AtEnd(terminal_seq);
-    if (Next next = Send(*std::move(batch)); next.kind != Next::Kind::kIdle) return next;
+    if (!batch.ok()) return WriteOr(FinishWith(ReadError(batch.status())));
+    if (*batch == nullptr) return WriteOr(AtEnd(terminal_seq));
+    const absl::StatusOr<bool> added = Add(*std::move(batch));
+    if (!added.ok()) return WriteOr(FinishWith(added.status()));
     // Everything was filtered out: a long replay must give signs of life too.
-    if (NowMs() - last_write_ms_ >= kQuietMs) return SendPosition();
+    if (!*added && slices_.empty() && IsQuiet()) return SendPosition();
   }
 }
 
-LongCall::Next WatchStream::Send(std::shared_ptr<const EventBatch> batch) {
+absl::StatusOr<bool> WatchStream::Add(std::shared_ptr<const EventBatch> batch) {
   const bool whole = batch->first_seq == position_ + 1;
   const int64_t after_seq = std::exchange(position_, batch->last_seq);
-  if (whole && kinds_.empty()) {
-    const std::string& bytes = batch->bytes;
-    buffer_ = SharedBuffer(std::move(batch), bytes);
-    return Write();
+  if (whole && filter_.passes_all()) {
+    message_bytes_ += batch->bytes.size();
+    slices_.push_back(SharedSlice(std::move(batch)));
+    return true;
   }
-  const auto filtered = FilterBatch(*batch, after_seq, kinds_);
-  if (!filtered.ok()) return FinishWith(filtered.status());
-  if (filtered->empty()) return Idle();
-  buffer_ = CopiedBuffer(*filtered);
+  std::shared_ptr<const FilteredBatch> filtered;
+  if (whole) {
+    ASSIGN_OR_RETURN(filtered, sources_.filtered.Get(job_uid_, *batch, filter_, stride_state_));
+  } else {
+    ASSIGN_OR_RETURN(FilteredBatch rest, FilterBatch(*batch, after_seq, filter_, stride_state_));
+    filtered = std::make_shared<const FilteredBatch>(std::move(rest));
+  }
+  stride_state_ = filtered->stride_state;
+  if (filtered->bytes.empty()) return false;
+  message_bytes_ += filtered->bytes.size();
+  slices_.push_back(SharedSlice(std::move(filtered)));
+  return true;
+}
+
+LongCall::Next WatchStream::WriteOr(Next otherwise) {
+  if (slices_.empty()) return otherwise;
+  // Messages one behind the other are one message whose repeated fields are joined, and of whose
+  // positions the last one counts.
+  buffer_ = grpc::ByteBuffer(slices_.data(), slices_.size());
+  slices_.clear();
+  message_bytes_ = 0;
   return Write();
 }
 
@@ -131,13 +186,22 @@ LongCall::Next WatchStream::AtEnd(int64_t terminal_seq) {
         absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
         absl::StrCat(request_.name(), " was deleted while its events were being read")));
   }
-  return NowMs() - last_write_ms_ >= kQuietMs ? SendPosition() : Idle();
+  return IsQuiet() ? SendPosition() : Idle();
 }
 
 LongCall::Next WatchStream::SendPosition() {
   v1::WatchEventsResponse response;
   response.set_position(position_);
-  buffer_ = CopiedBuffer(response.SerializeAsString());
+  buffer_ = BufferOf(response);
+  return Write();
+}
+
+LongCall::Next WatchStream::SendTruncated() {
+  position_ = first_available_ - 1;
+  v1::WatchEventsResponse response;
+  response.mutable_truncated()->set_first_available_seq(first_available_);
+  response.set_position(position_);
+  buffer_ = BufferOf(response);
   return Write();
 }
 

@@ -38,6 +38,48 @@ absl::StatusOr<int64_t> DeleteBatches(Connection& connection, absl::string_view 
   return connection.Changes();
 }
 
+absl::StatusOr<int64_t> DeleteBatchesBelow(Connection& connection, absl::string_view job_uid,
+                                           int64_t seq, int64_t limit) {
+  ASSIGN_OR_RETURN(
+      Statement remove,
+      connection.Prepare("DELETE FROM event_batches WHERE job_uid = ?1 AND first_seq IN "
+                         "(SELECT first_seq FROM event_batches WHERE job_uid = ?1 "
+                         "AND first_seq + count <= ?2 ORDER BY first_seq LIMIT ?3)"));
+  RETURN_IF_ERROR(remove.BindText(1, job_uid).Bind(2, seq).Bind(3, limit).Run());
+  return connection.Changes();
+}
+
+absl::StatusOr<int64_t> NewestBatch(Connection& connection, absl::string_view job_uid) {
+  ASSIGN_OR_RETURN(
+      Statement select,
+      connection.Prepare("SELECT max(first_seq) FROM event_batches WHERE job_uid = ?1"));
+  ASSIGN_OR_RETURN(const bool row, select.BindText(1, job_uid).Step());
+  return row ? select.Int(0) : 0;
+}
+
+absl::StatusOr<int64_t> EventBytesBelow(Connection& connection, absl::string_view job_uid,
+                                        int64_t seq) {
+  ASSIGN_OR_RETURN(Statement select,
+                   connection.Prepare("SELECT sum(length(events)) FROM event_batches "
+                                      "WHERE job_uid = ?1 AND first_seq + count <= ?2"));
+  ASSIGN_OR_RETURN(const bool row, select.BindText(1, job_uid).Bind(2, seq).Step());
+  return row ? select.Int(0) : 0;
+}
+
+absl::StatusOr<int64_t> FirstAvailableSeq(Connection& connection, absl::string_view job_uid) {
+  ASSIGN_OR_RETURN(Statement select,
+                   connection.Prepare("SELECT first_seq FROM event_floors WHERE job_uid = ?1"));
+  ASSIGN_OR_RETURN(const bool row, select.BindText(1, job_uid).Step());
+  return row ? select.Int(0) : 1;
+}
+
+absl::Status SetFirstAvailableSeq(Connection& connection, absl::string_view job_uid, int64_t seq) {
+  ASSIGN_OR_RETURN(Statement put,
+                   connection.Prepare(
+                       "INSERT OR REPLACE INTO event_floors (job_uid, first_seq) VALUES (?1, ?2)"));
+  return put.BindText(1, job_uid).Bind(2, seq).Run();
+}
+
 absl::StatusOr<std::vector<std::string>> UidsWithoutJob(Connection& connection) {
   // Skips from job to job along the primary key instead of reading every batch.
   ASSIGN_OR_RETURN(

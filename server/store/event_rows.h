@@ -30,6 +30,17 @@ absl::StatusOr<std::optional<BatchRow>> FindBatch(Connection& connection, absl::
 // Removes up to `limit` batches; how many it removed.
 absl::StatusOr<int64_t> DeleteBatches(Connection& connection, absl::string_view job_uid,
                                       int64_t limit);
+// Removes up to `limit` batches all of whose events lie below `seq`; how many it removed.
+absl::StatusOr<int64_t> DeleteBatchesBelow(Connection& connection, absl::string_view job_uid,
+                                           int64_t seq, int64_t limit);
+// The first seq of the newest batch; 0: there is none.
+absl::StatusOr<int64_t> NewestBatch(Connection& connection, absl::string_view job_uid);
+// Of the events of the batches all of whose events lie below `seq`.
+absl::StatusOr<int64_t> EventBytesBelow(Connection& connection, absl::string_view job_uid,
+                                        int64_t seq);
+// Where retention has cut a job's events off: those below are removed. 1: nothing was.
+absl::StatusOr<int64_t> FirstAvailableSeq(Connection& connection, absl::string_view job_uid);
+absl::Status SetFirstAvailableSeq(Connection& connection, absl::string_view job_uid, int64_t seq);
 // Uids that have batches but no job: what a delete that was cut short left.
 absl::StatusOr<std::vector<std::string>> UidsWithoutJob(Connection& connection);
 

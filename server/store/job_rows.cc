@@ -118,7 +118,8 @@ absl::Status DeleteJob(Connection& connection, absl::string_view uid) {
   for (absl::string_view sql :
        {"DELETE FROM jobs WHERE uid = ?1", "DELETE FROM job_specs WHERE uid = ?1",
         "DELETE FROM attempts WHERE job_uid = ?1",
-        "DELETE FROM spool_offsets WHERE job_uid = ?1"}) {
+        "DELETE FROM spool_offsets WHERE job_uid = ?1",
+        "DELETE FROM event_floors WHERE job_uid = ?1"}) {
     ASSIGN_OR_RETURN(Statement statement, connection.Prepare(sql));
     RETURN_IF_ERROR(statement.BindText(1, uid).Run());
   }

@@ -76,6 +76,12 @@ CREATE INDEX models_by_time ON models (create_time);
     {2, R"sql(
 CREATE INDEX jobs_by_owner ON jobs (owner, uid);
 
+-- Where retention has cut a job's events off; no row: all are there.
+CREATE TABLE event_floors (
+  job_uid     TEXT PRIMARY KEY,
+  first_seq   INTEGER NOT NULL         -- the oldest that is left
+) WITHOUT ROWID;
+
 -- Device time that each owner used, with a half-life: what fair share goes by.
 CREATE TABLE owner_usage (
   owner       TEXT PRIMARY KEY,

@@ -12,7 +12,6 @@
 #include "server/events/event_batch_builder.h"
 #include "server/events/event_hub.h"
 #include "server/events/event_log.h"
-#include "server/events/wire.h"
 #include "server/store/event_rows.h"
 #include "skytrain/v1/job_service.pb.h"
 #include "tests/support/temp_dir.h"
@@ -149,22 +148,6 @@ TEST(EventHub, EndedSubscriptionIsNeverCalledAgain) {
   }
   done = true;
   publisher.join();
-}
-
-TEST(Wire, VarintsOfAColumnComeOffBothEnds) {
-  std::string column;
-  const std::vector<uint64_t> values = {0, 1, 127, 128, 300, 1u << 31, ~uint64_t{0}};
-  for (const uint64_t value : values) AppendVarint(value, &column);
-  absl::string_view front = column, back = column;
-  uint64_t value = 0;
-  for (size_t i = 0; i < values.size(); ++i) {
-    ASSERT_TRUE(TakeVarint(&front, &value));
-    EXPECT_EQ(value, values[i]);
-    ASSERT_TRUE(TakeLastVarint(&back, &value));
-    EXPECT_EQ(value, values[values.size() - 1 - i]);
-  }
-  EXPECT_FALSE(TakeVarint(&front, &value));
-  EXPECT_FALSE(TakeLastVarint(&back, &value));
 }
 
 }  // namespace

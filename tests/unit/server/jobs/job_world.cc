@@ -74,7 +74,8 @@ void JobWorld::Start() {
   auto database = Database::Open(options);
   ASSERT_TRUE(database.ok()) << database.status();
   database_ = *std::move(database);
-  jobs_ = std::make_unique<JobManager>(options_, *database_, hub_, *launcher_, FileSystem::Posix(),
+  hub_ = std::make_unique<EventHub>();
+  jobs_ = std::make_unique<JobManager>(options_, *database_, *hub_, *launcher_, FileSystem::Posix(),
                                        Clock::Real());
   const absl::Status recovered = jobs_->Start();
   ASSERT_TRUE(recovered.ok()) << recovered;

@@ -33,7 +33,7 @@ class JobWorld {
   JobManager& jobs() { return *jobs_; }
   FakeLauncher& launcher() { return *launcher_; }
   Database& database() { return *database_; }
-  EventHub& hub() { return hub_; }
+  EventHub& hub() { return *hub_; }
   const std::string& path() const { return dir_.path(); }
 
   // A small valid request; `id` as job_id.
@@ -54,7 +54,7 @@ class JobWorld {
   TempDir dir_;
   JobManager::Options options_;
   std::unique_ptr<Database> database_;
-  EventHub hub_;
+  std::unique_ptr<EventHub> hub_;
   std::unique_ptr<FakeLauncher> launcher_;
   std::unique_ptr<JobManager> jobs_;
 };

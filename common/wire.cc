@@ -1,4 +1,4 @@
-#include "server/events/wire.h"
+#include "common/wire.h"
 
 namespace skytrain {
 
