@@ -362,11 +362,8 @@ absl::Status ApplyConfigFile(const std::string& path, Config* config) {
 }
 
 absl::Status CompleteConfig(const Surroundings& surroundings, Config* config) {
-  if (config->mode == Mode::kSite && !surroundings.root) {
-    return BadConfig(
-        "mode: site needs a daemon that root starts, because every job runs as its owner. Without "
-        "root, mode: shared runs all jobs as you");
-  }
+  // Everything would run as root, not as its owner.
+  if (config->mode == Mode::kSite) return NotAvailable("mode: site");
   if (config->launcher != "local") {
     if (config->launcher == "slurm") return NotAvailable("launcher: slurm");
     return BadConfig(absl::StrCat("launcher: must be local, not \"", config->launcher, "\""));

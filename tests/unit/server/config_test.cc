@@ -163,15 +163,16 @@ TEST(ConfigTest, AddressesThatCannotBeServedAreRefused) {
   }
 }
 
-TEST(ConfigTest, SiteModeNeedsRootAndServesWhereEverybodyLooks) {
-  Config config;
-  config.mode = Mode::kSite;
-  EXPECT_EQ(ReasonOf(CompleteConfig(Home(), &config)), "BAD_CONFIG");
+TEST(ConfigTest, SharedDaemonServesWhereEverybodyLooksAndSiteModeIsRefused) {
   Surroundings root = Home();
   root.root = true;
   root.xdg_runtime_dir = "/run/user/0";
+  Config config;
+  config.mode = Mode::kShared;
   ASSERT_TRUE(CompleteConfig(root, &config).ok());
   EXPECT_EQ(config.listen, std::vector<std::string>{"unix:/run/skytrain/skytraind.sock"});
+  config.mode = Mode::kSite;
+  EXPECT_EQ(ReasonOf(CompleteConfig(root, &config)), "NOT_AVAILABLE");
 }
 
 TEST(ConfigTest, AbsentDataRootIsRefused) {
