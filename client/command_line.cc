@@ -225,6 +225,15 @@ void AddModels(CLI::App& app, Context& context, Parsed& parsed) {
   c->add_option("--split", parsed.evaluate.split,
                 "Which of the set's splits; default: test, else val, else all")
       ->type_name("NAME");
+  const std::map<std::string, bool> policies = {{"refuse", false}, {"skip", true}};
+  c->add_option("--unmatched", parsed.evaluate.skip_unmatched,
+                "skip: leave out images without a label and labels without an image")
+      ->transform(CLI::CheckedTransformer(policies))
+      ->type_name("skip|refuse");
+  c->add_option("--corrupt", parsed.evaluate.skip_corrupt,
+                "skip: leave out images that cannot be decoded")
+      ->transform(CLI::CheckedTransformer(policies))
+      ->type_name("skip|refuse");
 }
 
 void AddLink(CLI::App& app, Context& context, Parsed& parsed) {

@@ -99,6 +99,8 @@ struct EvaluateOptions {
   std::string what;
   std::string data;  // A path.
   std::string split;
+  bool skip_unmatched = false;  // Leave out images without a label and labels without an image,
+  bool skip_corrupt = false;    // and images that cannot be decoded.
 };
 absl::StatusOr<ExitCode> Evaluate(Context& context, const EvaluateOptions& options);
 

@@ -32,6 +32,8 @@ absl::StatusOr<ExitCode> Evaluate(Context& context, const EvaluateOptions& optio
   v1::Evaluation& evaluation = *request.mutable_job()->mutable_evaluation();
   evaluation.set_model(model.name());
   evaluation.mutable_data()->set_dataset(AbsolutePath(client->target(), options.data));
+  if (options.skip_unmatched) evaluation.mutable_data()->set_unmatched(v1::Data::POLICY_SKIP);
+  if (options.skip_corrupt) evaluation.mutable_data()->set_corrupt(v1::Data::POLICY_SKIP);
   evaluation.set_split(options.split);
   request.set_request_id(NewUid());
   RETURN_IF_ERROR(Inspect(context, *client, evaluation.data(), ""));

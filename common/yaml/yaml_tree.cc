@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/utf8.h"
 
 namespace skytrain::yaml {
 namespace {
@@ -120,7 +121,11 @@ class TreeBuilder : public YAML::EventHandler {
 
   void Add(Node node, YAML::anchor_t anchor) {
     if (!Count(1)) return;
-    if (anchor != 0) anchors_[anchor] = node;
+    if (anchor != 0) {
+      // The copy counts as well: anchors within anchors would else hold the file many times over.
+      if (!Count(CountNodes(node))) return;
+      anchors_[anchor] = node;
+    }
     if (stack_.empty()) {
       root_ = std::move(node);
       return;
@@ -186,6 +191,11 @@ Node::Entry* Node::Find(absl::string_view key) {
 Node ParseTree(absl::string_view text, const std::string& source, std::vector<Problem>& problems) {
   if (text.size() > kMaxBytes) {
     Report(problems, Whole(source), "is larger than 1 MiB");
+    return Node();
+  }
+  // Messages quote the text, and travel as protobuf's strings.
+  if (!IsValidUtf8(text)) {
+    Report(problems, Whole(source), "is not UTF-8 text");
     return Node();
   }
   TreeBuilder builder(source, problems);

@@ -86,19 +86,24 @@ void ArchiveReader::DescribeEntry() {
   const char* name = archive_entry_pathname(entry_);
   if (name == nullptr) name = archive_entry_pathname_utf8(entry_);
   name_ = name != nullptr ? name : absl::StrCat("entry ", number_);
-  while (absl::StartsWith(name_, "./")) name_.erase(0, 2);
+  size_t leading = 0;
+  while (name_.compare(leading, 2, "./") == 0) leading += 2;
+  name_.erase(0, leading);
+  if (name_.empty()) name_ = absl::StrCat("entry ", number_);
   size_ = static_cast<uint64_t>(std::max<int64_t>(archive_entry_size(entry_), 0));
   const bool link =
       archive_entry_hardlink(entry_) != nullptr || archive_entry_filetype(entry_) == AE_IFLNK;
   is_folder_ = archive_entry_filetype(entry_) == AE_IFDIR;
   is_file_ = link || archive_entry_filetype(entry_) == AE_IFREG;
   problem_.clear();
-  if (LeadsOut(name_)) {
+  if (name_.size() > kLongestName) {
+    problem_ = "its name is too long";
+    // A million of such names would fill the memory. The end says what it is.
+    name_.erase(kLongestName / 2, name_.size() - kLongestName);
+  } else if (LeadsOut(name_)) {
     problem_ = "its name leads out of the archive";
   } else if (link) {
     problem_ = "it is a link";
-  } else if (name_.size() > kLongestName) {
-    problem_ = "its name is too long";
   } else if (!IsValidUtf8(name_)) {
     problem_ = "its name is not UTF-8";
   } else if (size_ > kLargestImageFile) {

@@ -72,6 +72,7 @@ absl::Status CacheFile::Map(const std::string& path) {
   std::memcpy(&header, map, sizeof(header));
   if (std::memcmp(header.magic, kCacheMagic, sizeof(header.magic)) != 0 ||
       header.version != kCacheVersion || header.header_crc != HeaderCrc(header) ||
+      header.side > kLargestCanvas || header.count > size ||
       header.pixel_bytes != header.count * header.side * header.side * 3 ||
       size != kCacheHeaderBytes + header.pixel_bytes + header.index_bytes) {
     return damaged;

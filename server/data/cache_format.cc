@@ -1,5 +1,6 @@
 #include "server/data/cache_format.h"
 
+#include <climits>
 #include <cstddef>
 #include <cstring>
 
@@ -79,6 +80,7 @@ absl::Status DecodeIndex(absl::string_view bytes, uint64_t count, CacheIndex& in
                          std::vector<uint32_t>& chunk_crcs) {
   absl::string_view manifest;
   bool good = GetArray(bytes, chunk_crcs) && GetBytes(bytes, manifest) &&
+              manifest.size() <= INT_MAX &&
               index.manifest.ParseFromArray(manifest.data(), static_cast<int>(manifest.size())) &&
               GetStrings(bytes, index.classes) && GetStrings(bytes, index.splits) &&
               GetStrings(bytes, index.ids) && GetArray(bytes, index.labels) &&

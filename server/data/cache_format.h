@@ -27,6 +27,7 @@ constexpr char kCacheMagic[9] = "SKYCACHE";
 constexpr uint32_t kCacheVersion = 1;
 constexpr uint64_t kCacheHeaderBytes = 4096;
 constexpr uint64_t kCacheChunkBytes = 1 << 20;
+constexpr uint32_t kLargestCanvas = 1 << 16;  // So that no product of sizes overflows.
 
 uint32_t HeaderCrc(const CacheHeader& header);
 

@@ -33,6 +33,7 @@ class Container {
   const std::string& path() const { return path_; }
   const std::vector<Entry>& entries() const { return entries_; }        // Sorted by path.
   const std::vector<std::string>& folders() const { return folders_; }  // Also empty ones.
+  const std::string& warning() const { return warning_; }  // About the whole; empty: none.
 
   // Called with an entry's number and its bytes, which are gone after the call, from up to
   // `threads` threads at once. False ends the reading.
@@ -48,6 +49,7 @@ class Container {
   std::string path_;
   std::vector<Entry> entries_;
   std::vector<std::string> folders_;
+  std::string warning_;
 };
 
 // `resolved`: from ResolvePath. DATA_INVALID for anything but a folder or an archive, and for an

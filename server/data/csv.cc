@@ -23,6 +23,7 @@ namespace {
 constexpr uint64_t kLargestFile = uint64_t{2} << 30;
 constexpr size_t kMostColumns = 65536;
 constexpr size_t kLongestCell = 1 << 20;
+constexpr size_t kMostCells = 100'000'000;  // Of 32 bytes each.
 
 class Parser {
  public:
@@ -59,6 +60,7 @@ class Parser {
   absl::Status Cell(std::string& cell) {
     if (AtEnd() || text_[position_] != '"') {
       const size_t end = std::min(text_.find_first_of(",\r\n", position_), text_.size());
+      if (end - position_ > kLongestCell) return TooLong();
       cell = std::string(text_.substr(position_, end - position_));
       position_ = end;
       return CheckCell(cell);
@@ -85,8 +87,10 @@ class Parser {
     return CheckCell(cell);
   }
 
+  absl::Status TooLong() const { return Wrong(line_, "a cell of more than 1 MiB"); }
+
   absl::Status CheckCell(const std::string& cell) const {
-    if (cell.size() > kLongestCell) return Wrong(line_, "a cell of more than 1 MiB");
+    if (cell.size() > kLongestCell) return TooLong();
     if (!IsValidUtf8(cell)) return Wrong(line_, "text that is not UTF-8");
     return absl::OkStatus();
   }
@@ -147,6 +151,9 @@ absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, const std::string& pat
     if (cells.size() != table.header.size()) {
       return parser.Wrong(
           line, absl::StrCat(cells.size(), " cells, the header has ", table.header.size()));
+    }
+    if (table.rows.size() >= kMostCells / table.header.size()) {
+      return parser.Wrong(line, absl::StrCat("more than ", Grouped(kMostCells), " cells"));
     }
     table.rows.push_back(std::move(cells));
     table.lines.push_back(line);

@@ -27,7 +27,7 @@ struct CsvTable {
 // Comma-separated values as in RFC 4180, with a header line: quoted cells, CRLF or LF, a byte order
 // mark, blank lines skipped. UTF-8. DATA_INVALID naming file:line for rows of another length than
 // the header, quotes that do not close, repeated column names, and anything beyond the limits (2
-// GiB, 65,536 columns, 1 MiB a cell).
+// GiB, 65,536 columns, 1 MiB a cell, 100 million cells).
 absl::StatusOr<CsvTable> ReadCsv(const std::string& path);
 
 // The same from memory; `path` is for messages.

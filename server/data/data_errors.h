@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "common/utf8.h"
 
 namespace skytrain::data {
 
@@ -28,7 +29,5 @@ std::string Quotable(absl::string_view text);
 // "a, b, c and 4 more", at most `shown` of them by name.
 std::string SomeOf(const std::vector<std::string>& names, int64_t count, size_t shown = 5);
 std::string Grouped(int64_t n);  // "1,234,567".
-
-bool IsValidUtf8(absl::string_view text);
 
 }  // namespace skytrain::data

@@ -35,7 +35,10 @@ class OpenedSet : public Dataset {
     labels_ = std::move(index.labels);
     classes_ = std::move(index.classes);
     for (const auto& problem : manifest_.problems()) {
-      if (problem.kind() == "duplicate_id" || problem.kind() == "empty_class") continue;
+      if (problem.kind() == "duplicate_id" || problem.kind() == "empty_class" ||
+          problem.kind() == "archive_warning") {
+        continue;
+      }
       skipped_ += problem.count();
       skipped_names_.insert(skipped_names_.end(), problem.names().begin(), problem.names().end());
     }

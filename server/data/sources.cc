@@ -14,6 +14,8 @@ namespace {
 
 using Problem = v1::DatasetManifest::Problem;
 
+constexpr char kArchiveWarning[] = "archive_warning";
+
 std::string Describe(const Problem& problem) {
   const bool one = problem.count() == 1;
   std::string what;
@@ -86,10 +88,19 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& t
     ASSIGN_OR_RETURN(auto container, OpenContainer(path, roots));
     containers.push_back(std::move(container));
   }
-  if (data.source_case() == v1::Data::kFiles) {
-    return IndexImagesWithTable(std::move(containers), sources.table, data.files(), target);
+  std::vector<Problem> warnings;
+  for (const auto& container : containers) {
+    if (container->warning().empty()) continue;
+    AddProblem(warnings, kArchiveWarning,
+               absl::StrCat(container->path(), ": ", container->warning()));
   }
-  return IndexImageFolder(std::move(containers[0]));
+  ASSIGN_OR_RETURN(
+      SampleIndex index,
+      data.source_case() == v1::Data::kFiles
+          ? IndexImagesWithTable(std::move(containers), sources.table, data.files(), target)
+          : IndexImageFolder(std::move(containers[0])));
+  index.problems.insert(index.problems.end(), warnings.begin(), warnings.end());
+  return index;
 }
 
 v1::DatasetManifest MakeManifest(const SampleIndex& index, const Sources& sources,
@@ -147,7 +158,7 @@ absl::Status CheckPolicies(const v1::Data& data, const v1::DatasetManifest& mani
     const bool allowed =
         (problem.kind() == "corrupt" && data.corrupt() == v1::Data::POLICY_SKIP) ||
         (setting == "data.unmatched: skip" && data.unmatched() == v1::Data::POLICY_SKIP) ||
-        (problem.kind() == "empty_class" && evaluation);
+        (problem.kind() == "empty_class" && evaluation) || problem.kind() == kArchiveWarning;
     if (allowed) continue;
     lines.push_back(absl::StrCat(Describe(problem),
                                  setting.empty() ? "" : absl::StrCat(". Allow it with ", setting)));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/digest/digest.h"
 #include "common/errors.h"
 #include "common/ids.h"
@@ -47,6 +48,10 @@ std::string WhatIsWorthALook(const v1::Experiment& experiment,
     absl::StrAppend(&warning, warning.empty() ? "" : "; ", text);
   };
   for (const auto& problem : manifest.problems()) {
+    if (problem.kind() == "archive_warning") {
+      add(absl::StrJoin(problem.names(), "; "));
+      continue;
+    }
     add(absl::StrCat(problem.count(), " ", problem.kind(), " left out"));
   }
   if (experiment.task().classification().class_weights() ==

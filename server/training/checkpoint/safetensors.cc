@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/digest/digest.h"
 #include "common/errors.h"
@@ -17,6 +18,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // As the reference implementation bounds it.
+constexpr size_t kLongestShown = 100;              // Of a name in a message.
 constexpr char kMetadata[] = "__metadata__";
 
 int64_t BytesOf(absl::string_view dtype) {
@@ -43,6 +45,7 @@ int64_t ExpectedBytes(const TensorView& tensor) {
 
 absl::Status ParseTensor(const std::string& name, const Json& entry, absl::string_view data,
                          TensorView& tensor) {
+  const std::string shown = absl::CHexEscape(name.substr(0, kLongestShown));
   const auto is_number = [](const Json& value) { return value.is_number_unsigned(); };
   const auto numbers = [&](const char* key) {
     const auto list = entry.find(key);
@@ -51,23 +54,24 @@ absl::Status ParseTensor(const std::string& name, const Json& entry, absl::strin
   };
   if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() ||
       !numbers("shape") || !numbers("data_offsets") || entry["data_offsets"].size() != 2) {
-    return Corrupt(absl::StrCat("the entry of tensor \"", name, "\" is malformed"));
+    return Corrupt(absl::StrCat("the entry of tensor \"", shown, "\" is malformed"));
   }
   tensor.name = name;
   tensor.dtype = entry["dtype"].get<std::string>();
   if (BytesOf(tensor.dtype) == 0) {
-    return Corrupt(absl::StrCat("tensor \"", name, "\" has the unknown type ", tensor.dtype));
+    return Corrupt(absl::StrCat("tensor \"", shown, "\" has the unknown type \"",
+                                absl::CHexEscape(tensor.dtype.substr(0, kLongestShown)), "\""));
   }
   for (const Json& side : entry["shape"]) tensor.shape.push_back(side.get<int64_t>());
   const uint64_t begin = entry["data_offsets"][0].get<uint64_t>();
   const uint64_t end = entry["data_offsets"][1].get<uint64_t>();
   if (begin > end || end > data.size()) {
-    return Corrupt(absl::StrCat("tensor \"", name, "\" lies at bytes ", begin, " to ", end, " of ",
+    return Corrupt(absl::StrCat("tensor \"", shown, "\" lies at bytes ", begin, " to ", end, " of ",
                                 data.size()));
   }
   tensor.data = data.substr(begin, end - begin);
   if (ExpectedBytes(tensor) != static_cast<int64_t>(end - begin)) {
-    return Corrupt(absl::StrCat("tensor \"", name, "\" has ", end - begin,
+    return Corrupt(absl::StrCat("tensor \"", shown, "\" has ", end - begin,
                                 " bytes, which its shape contradicts"));
   }
   return absl::OkStatus();

@@ -1,0 +1,18 @@
+// A table, as a table and as a data set.
+#include "server/data/csv.h"
+#include "server/data/table.h"
+#include "tests/fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace skytrain;
+  const absl::string_view text = fuzz::View(data, size);
+  const auto table = data::ParseCsv(text, "t.csv");
+  if (!table.ok()) return 0;
+  fuzz::Check(table->rows.size() == table->lines.size());
+  for (const auto& row : table->rows) fuzz::Check(row.size() == table->header.size());
+  const auto features = data::LoadFeatureTable(fuzz::InputFile(text), "");
+  if (features.ok()) {
+    fuzz::Check(features->features.size() == features->labels.size() * features->columns.size());
+  }
+  return 0;
+}

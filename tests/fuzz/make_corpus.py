@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Writes the first inputs of the fuzz targets: make_corpus.py CORPUS_FOLDER."""
+
+import gzip
+import io
+import json
+import pathlib
+import struct
+import sys
+import tarfile
+import zipfile
+import zlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def png(width=3, height=2, kind=2, depth=8, interlace=0, claim=None):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
+    row = b"\0" + b"\x40" * ((width * channels * depth + 7) // 8)
+    head = struct.pack(">IIBBBBB", *(claim or (width, height)), depth, kind, 0, 0, interlace)
+    palette = chunk(b"PLTE", bytes(range(6))) if kind == 3 else b""
+    text = chunk(b"tEXt", b"Comment\0galaxy")
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + palette + text +
+            chunk(b"IDAT", zlib.compress(row * height)) + chunk(b"IEND", b""))
+
+
+def jpegs():
+    """The smallest galaxies of the sample set, cut to what a fuzzer can chew."""
+    with tarfile.open(ROOT / "tests/data/galaxies3.tar") as tar:
+        files = [m for m in tar.getmembers() if m.isfile()]
+        return tar.extractfile(min(files, key=lambda m: m.size)).read()
+
+
+def tar_bytes(mode="w", form=tarfile.USTAR_FORMAT, members=()):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode, format=form) as tar:
+        for name, data, kind, link in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, link
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue().rstrip(b"\0") + b"\0" * 1024 if mode == "w" else out.getvalue()
+
+
+def archives():
+    image = png()
+    plain = [("a/1.png", image, tarfile.REGTYPE, ""), ("b/2.png", image, tarfile.REGTYPE, ""),
+             ("c", b"", tarfile.DIRTYPE, "")]
+    hostile = [("../x.png", image, tarfile.REGTYPE, ""), ("/y.png", image, tarfile.REGTYPE, ""),
+               ("a/l.png", b"", tarfile.SYMTYPE, "/etc/passwd"), ("a/h.png", b"", tarfile.LNKTYPE, "a/1.png"),
+               ("a/dev.png", b"", tarfile.CHRTYPE, ""), ("a/1.png", image, tarfile.REGTYPE, "")]
+    yield "plain.tar", tar_bytes(members=plain)
+    yield "hostile.tar", tar_bytes(members=plain + hostile)
+    yield "pax.tar", tar_bytes(form=tarfile.PAX_FORMAT, members=[("ü/" + "n" * 300 + ".png", image, tarfile.REGTYPE, "")])
+    yield "gnu.tar", tar_bytes(form=tarfile.GNU_FORMAT, members=[("g/" + "n" * 300 + ".png", image, tarfile.REGTYPE, "")])
+    yield "plain.tar.gz", gzip.compress(tar_bytes(members=plain), mtime=0)
+    for name, method in (("stored.zip", zipfile.ZIP_STORED), ("deflated.zip", zipfile.ZIP_DEFLATED)):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", method) as archive:
+            for path in ("a/1.png", "b/2.png", "../z.png"):
+                archive.writestr(zipfile.ZipInfo(path), image, method)
+        yield name, out.getvalue()
+
+
+def safetensors():
+    def file(header, data):
+        return b"\1" + struct.pack("<Q", len(header)) + header + data
+    two = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+                      "b": {"dtype": "BF16", "shape": [1, 2], "data_offsets": [8, 12]},
+                      "__metadata__": {"k": "v"}}).encode()
+    yield "two", file(two, b"x" * 12)
+    yield "empty", file(b"{}", b"")
+    yield "overlap", file(two.replace(b"[8, 12]", b"[4, 8]"), b"x" * 12)
+    yield "huge", file(two.replace(b"[2]", b"[18446744073709551615]"), b"x" * 12)
+    yield "long", b"\0" + struct.pack("<Q", 1 << 63) + two
+    yield "deep", file(b"[" * 2000, b"")
+
+
+def spools():
+    def frame(kind, payload):
+        return b"\0" * 4 + struct.pack("<I", len(payload) + 1) + bytes([kind]) + payload
+    head = b"SKYSPOOL" + struct.pack("<II", 1, 7) + b"\0" * 4
+    yield "frames", b"\1" + head + frame(1, b"event") + frame(2, b"record" * 20)
+    yield "torn", b"\1" + head + frame(1, b"event") + frame(1, b"x" * 100)[:40]
+    yield "absurd", b"\1" + head + b"\0" * 4 + struct.pack("<I", 0xFFFFFFFF) + b"\1abc"
+    yield "zeros", b"\1" + head + frame(1, b"a") + b"\0" * 600
+    yield "raw", b"\0" + head + frame(1, b"event")
+
+
+def experiments():
+    for path in sorted((ROOT / "deploy/experiments").glob("*.yaml"))[:4]:
+        yield path.name, path.read_bytes()
+    yield "override", b"name: a\ntrain: {epochs: 3}\n\0train.epochs=4"
+    yield "laughs", b"a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n"
+    yield "deep", b"[" * 300 + b"]" * 300
+    yield "cycle", b"a: &a [*a]\n"
+    yield "not_utf8", b"name: \xff\xfe\n"
+    yield "twice", b"name: a\nname: b\n---\nname: c\n"
+
+
+def main(folder):
+    def put(target, items):
+        for name, data in items:
+            path = pathlib.Path(folder) / target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+    put("archive", archives())
+    put("safetensors", safetensors())
+    put("spool", spools())
+    put("experiment", experiments())
+    put("image", [("rgb.png", png()), ("palette.png", png(kind=3)), ("grey16.png", png(kind=0, depth=16)),
+                  ("bit.png", png(kind=0, depth=1)), ("alpha.png", png(kind=6, interlace=1)),
+                  ("claims.png", png(claim=(60000, 60000))), ("galaxy.jpg", jpegs())])
+    put("csv", [("iris", b"".join((ROOT / "tests/data/iris.csv").read_bytes().splitlines(True)[:8])),
+                ("quotes", b'\xef\xbb\xbfid,"a ""b""",class\r\n1,"x,y",s\r\n2,"two\nlines",t\r\n'),
+                ("wide", b",".join(b"c%d" % i for i in range(200)) + b"\n" + b",".join([b"1"] * 199 + [b"x"]) + b"\n"),
+                ("open", b'a,b\n1,"never closes'), ("nul", b"a,b\n1,\0\n")])
+    put("names", [("job", b"jobs/galaxies-7k2m"), ("model", b"models/galaxies-7k2m/versions/12"), ("short", b"galaxies@3"),
+                  ("blob", b"blobs/" + b"0123456789abcdef" * 4), ("up", b"jobs/../../etc"), ("big", b"a@99999999999")])
+    put("filter", [("all", b"state=QUEUED AND owner!=a* AND labels.run>=3 AND create_time>2026-01-31"),
+                   ("quoted", b"labels.'a b'=\"x\\\"y\" AND priority<=-5"), ("time", b"create_time<2026-01-31T18:00:00Z"),
+                   ("bad", b"state=NOPE AND")])
+    put("chunks", [("whole", bytes([0, 12, 0, 255, 255]) + bytes([3, 8]) + b"abcdefgh" + bytes([3, 4]) + b"ijkl"),
+                   ("resumed", bytes([0, 12, 4]) + b"abcd" + bytes([255, 255]) + bytes([8, 0, 16, 8]) + b"abcdefgh"),
+                   ("full", bytes([0, 60, 0, 0, 9]) + bytes([3, 8]) + b"abcdefgh" + bytes([3, 4]) + b"ijkl"),
+                   ("damaged", bytes([0, 12, 0, 255, 255]) + bytes([66, 8]) + b"abcdefgh"),
+                   ("far", bytes([0, 12, 0, 255, 255]) + bytes([33]) + b"\x7f" + b"\xff" * 7 + bytes([4]) + b"abcd")])
+    manifest = b"\x0a\x01x"
+
+    def part(data):
+        return struct.pack("<Q", len(data)) + data
+
+    def names(*values):
+        return part(b"".join(part(v) for v in values))
+    index = (part(b"") + part(manifest) + names(b"a", b"b") + names(b"train") + names(b"1", b"2") +
+             part(struct.pack("<ii", 0, 1)) + part(struct.pack("<ii", -1, 0)))
+    head = b"SKYCACHE" + struct.pack("<IIQQQ", 1, 0, 2, 0, len(index))
+    wrap = b"SKYCACHE" + struct.pack("<IIQQQ", 1, 1 << 31, 4, 0, len(index))
+    put("cache", [("two", head + index), ("wraps", wrap + index), ("short", head + index[:40])])
+    event = b"\x08\x02\x3a\x06\x0a\x04\x08\x01\x10\x02"
+    put("events", [("one", b"\x00\x01" + b"\x0a" + bytes([len(event)]) + event),
+                   ("varint", b"\x00\x02" + b"\x08" + b"\xff" * 9 + b"\x01"),
+                   ("long", b"\x01\x00" + b"\x0a\xff\xff\xff\xff\x0f" + event), ("group", b"\x00\x00\x0b\x0c")])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
