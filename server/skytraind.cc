@@ -29,7 +29,9 @@
 #include "server/blobs/data_names.h"
 #include "server/config.h"
 #include "server/datasets/inspector.h"
-#include "server/devices.h"
+#include "server/devices/devices.h"
+#include "server/devices/gpu_guard.h"
+#include "server/devices/nvml_monitor.h"
 #include "server/events/event_hub.h"
 #include "server/events/event_log.h"
 #include "server/jobs/job_manager.h"
@@ -111,9 +113,17 @@ v1::ServerInfo::StateDisk DescribeDisk(const StateDir& state, Database& database
   return disk;
 }
 
+// Null where there is no driver to ask.
+std::unique_ptr<GpuGuard> GuardOf(DeviceMonitor* monitor) {
+  if (monitor == nullptr) return nullptr;
+  GpuGuard::Options options;
+  options.log = [](absl::string_view line) { LogWarning("gpu", {{"message", std::string(line)}}); };
+  return std::make_unique<GpuGuard>(*monitor, Clock::Real(), std::move(options));
+}
+
 JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::Device>& cpus,
-                                   const std::vector<v1::Device>& gpus, Inspector& inspector,
-                                   ModelStore& models, UploadStore& uploads) {
+                                   const std::vector<v1::Device>& gpus, GpuGuard* guard,
+                                   Inspector& inspector, ModelStore& models, UploadStore& uploads) {
   JobManager::Options options;
   options.attempts_dir = config.work_dir + "/attempts";
   options.lost_and_found_dir = config.state_dir + "/lost+found";
@@ -122,6 +132,7 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   options.cache_dir = config.work_dir + "/cache";
   options.data_roots = config.data_roots;
   options.gpu_devices = NamesOf(gpus);
+  options.gpu_guard = guard;
   options.cpu_slots = static_cast<int>(cpus.size());
   options.jobs_visible_to_all = config.jobs_visible_to_all;
   options.max_queued_jobs = config.max_queued_jobs;
@@ -266,7 +277,9 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
 
   FileSystem& fs = FileSystem::Posix();
   const auto cpus = Configured(DetectCpus(), "cpu", config.cpus);
-  const auto gpus = Configured(DetectGpus(), "gpu", config.gpus);
+  const auto nvml = NvmlMonitor::Open();
+  const auto gpus = Configured(DetectGpus(nvml.get()), "gpu", config.gpus);
+  const auto guard = GuardOf(nvml.get());
   ModelStore models(config.work_dir + "/models", *database, fs, Clock::Real());
   ASSIGN_OR_RETURN(const auto uploads,
                    UploadStore::Open(UploadOptions(config), *database, fs, Clock::Real()));
@@ -285,8 +298,8 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   LocalLauncher launcher(config.shepherd_binary);
   NodeServiceImpl::Node node = DescribeNode(config, cpus, gpus);
   node.disk = [&state = *state, &database = *database] { return DescribeDisk(state, database); };
-  JobManager jobs(ManagerOptions(config, cpus, gpus, inspector, models, *uploads), *database, hub,
-                  launcher, fs, Clock::Real());
+  JobManager jobs(ManagerOptions(config, cpus, gpus, guard.get(), inspector, models, *uploads),
+                  *database, hub, launcher, fs, Clock::Real());
 
   Peers peers;
   TokenStore tokens(config.state_dir + "/auth", fs, Clock::Real());

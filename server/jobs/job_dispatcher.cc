@@ -84,6 +84,13 @@ absl::Status JobDispatcher::Start() {
     }
   }
   thread_ = std::thread([this] { Loop(); });
+  if (GpuGuard* const guard = environment_.options.gpu_guard) {
+    guard->Start([this] {
+      MutexLock lock(mu_);
+      dirty_ = true;
+      changed_.NotifyOne();
+    });
+  }
   return absl::OkStatus();
 }
 
@@ -146,9 +153,11 @@ std::shared_ptr<const QueueView> JobDispatcher::Queue() {
   return queue_;
 }
 
-std::vector<std::pair<std::string, std::string>> JobDispatcher::Holders() {
-  std::vector<std::pair<std::string, std::string>> holders;
-  for (NodeDevice& device : Devices()) holders.emplace_back(std::move(device.name), "");
+std::vector<DeviceUse> JobDispatcher::Devices() {
+  std::vector<DeviceUse> devices;
+  for (NodeDevice& device : NodeDevices()) {
+    devices.push_back({std::move(device.name), "", std::move(device.unavailable)});
+  }
   absl::flat_hash_map<std::string, std::string> held;
   {
     MutexLock lock(mu_);
@@ -157,13 +166,16 @@ std::vector<std::pair<std::string, std::string>> JobDispatcher::Holders() {
       for (const std::string& device : entry.devices) held[device] = uid;
     }
   }
-  for (auto& [device, uid] : holders) {
-    if (const auto found = held.find(device); found != held.end()) uid = found->second;
+  for (DeviceUse& device : devices) {
+    if (const auto found = held.find(device.device); found != held.end()) {
+      device.job = found->second;
+    }
   }
-  return holders;
+  return devices;
 }
 
 void JobDispatcher::Shutdown() {
+  if (GpuGuard* const guard = environment_.options.gpu_guard) guard->Stop();
   {
     MutexLock lock(mu_);
     stop_ = true;
@@ -217,6 +229,7 @@ void JobDispatcher::Reap() {
       Entry& entry = it->second;
       if (entry.attempt_ended) {
         Charge(now, entry);
+        Release(entry);
         ended.push_back(std::move(entry.supervisor));
         requeued.push_back(entry.journal);
         entry.devices.clear();
@@ -244,6 +257,12 @@ void JobDispatcher::Reap() {
   if (!ended.empty()) StoreUsage();
 }
 
+void JobDispatcher::Release(const Entry& entry) const {
+  GpuGuard* const guard = environment_.options.gpu_guard;
+  if (guard == nullptr) return;
+  for (const std::string& device : entry.devices) guard->Released(device);
+}
+
 void JobDispatcher::Charge(absl::Time now, Entry& entry) {
   double weight = 0;
   for (const std::string& device : entry.devices) weight += DeviceWeight(KindOf(device));
@@ -258,11 +277,17 @@ void JobDispatcher::StoreUsage() {
   }
 }
 
-std::vector<NodeDevice> JobDispatcher::Devices() const {
+std::vector<NodeDevice> JobDispatcher::NodeDevices() const {
   std::vector<NodeDevice> devices;
-  const auto add = [&devices](std::string name) {
+  const auto add = [&](std::string name) {
     NodeDevice& device = devices.emplace_back();
     device.kind = KindOf(name);
+    if (GpuGuard* const guard = environment_.options.gpu_guard;
+        guard != nullptr && device.kind == kGpu) {
+      GpuGuard::Trouble trouble = guard->TroubleOf(name);
+      device.unavailable = std::move(trouble.text);
+      device.settling = trouble.settling;
+    }
     device.name = std::move(name);
   };
   for (const std::string& gpu : environment_.options.gpu_devices) add(gpu);
@@ -274,7 +299,7 @@ Snapshot JobDispatcher::TakeSnapshot() {
   Snapshot snapshot;
   snapshot.now = environment_.clock.Now();
   snapshot.running_jobs_per_owner = environment_.options.max_running_jobs_per_owner;
-  snapshot.devices = Devices();
+  snapshot.devices = NodeDevices();
   absl::flat_hash_map<std::string, int> index;
   for (size_t i = 0; i < snapshot.devices.size(); ++i) {
     index[snapshot.devices[i].name] = static_cast<int>(i);

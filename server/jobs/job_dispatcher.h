@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -48,8 +47,8 @@ class JobDispatcher {
   int QueuedCountOf(const std::string& owner) ABSL_LOCKS_EXCLUDED(mu_);
   // As the last pass left it; a job that came or went since shows at the next.
   std::shared_ptr<const QueueView> Queue() ABSL_LOCKS_EXCLUDED(mu_);
-  // Device and uid of the job that holds it ("": free).
-  std::vector<std::pair<std::string, std::string>> Holders() ABSL_LOCKS_EXCLUDED(mu_);
+  // `job` is the uid of the job that holds it.
+  std::vector<DeviceUse> Devices() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Leaves all attempts as they are and stops the threads.
   void Shutdown() ABSL_LOCKS_EXCLUDED(mu_);
@@ -87,7 +86,8 @@ class JobDispatcher {
   void Reap() ABSL_LOCKS_EXCLUDED(mu_);
   void Pass() ABSL_LOCKS_EXCLUDED(mu_);
   Snapshot TakeSnapshot() ABSL_LOCKS_EXCLUDED(mu_);
-  std::vector<NodeDevice> Devices() const;
+  // With what the guard says of those that no job holds.
+  std::vector<NodeDevice> NodeDevices() const;
   RunningJob Running(const absl::flat_hash_map<std::string, int>& devices, absl::Time now,
                      Entry& entry);
   void ApplyReservations(const absl::flat_hash_map<std::string, int>& index, Snapshot& snapshot)
@@ -99,6 +99,7 @@ class JobDispatcher {
   void Charge(absl::Time now, Entry& entry);
   void StoreUsage();
   void SetQueued(Entry& entry, bool queued) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Release(const Entry& entry) const;
   std::unique_ptr<AttemptSupervisor> Supervise(AttemptSupervisor::Begin begin,
                                                std::shared_ptr<JobJournal> journal);
 

@@ -166,16 +166,17 @@ absl::StatusOr<v1::GetQueueResponse> JobManager::Queue(const Caller& caller) {
   return impl_->dispatcher.Queue()->List({caller, impl_->options.jobs_visible_to_all}, kMaxQueue);
 }
 
-std::vector<std::pair<std::string, std::string>> JobManager::DeviceHolders() {
-  auto holders = impl_->dispatcher.Holders();
-  for (auto& [device, holder] : holders) {
-    if (holder.empty()) continue;
-    const auto journal = impl_->dispatcher.Find(holder);
+std::vector<DeviceUse> JobManager::Devices() {
+  std::vector<DeviceUse> devices = impl_->dispatcher.Devices();
+  for (DeviceUse& device : devices) {
+    if (device.job.empty()) continue;
+    const auto journal = impl_->dispatcher.Find(device.job);
     // A run hands its devices back just after its end is committed: who saw the end sees them free.
     const v1::Job job = journal != nullptr ? journal->Copy().job : v1::Job();
-    holder = IsTerminal(job.state()) ? "" : job.name();
+    device.job = IsTerminal(job.state()) ? "" : job.name();
+    if (!device.job.empty()) device.unavailable.clear();
   }
-  return holders;
+  return devices;
 }
 
 }  // namespace skytrain

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/file/file_system.h"
+#include "server/devices/gpu_guard.h"
 #include "server/events/event_hub.h"
 #include "server/jobs/launcher.h"
 #include "server/jobs/retry_policy.h"
@@ -27,6 +28,13 @@ namespace skytrain {
 struct Caller {
   std::string owner;
   bool admin = false;
+};
+
+// A device, who holds it, and why it may not be had though nobody does.
+struct DeviceUse {
+  std::string device;       // "gpu:0"
+  std::string job;          // "jobs/{job}"; empty: it is free.
+  std::string unavailable;  // Empty: it may be had.
 };
 
 // A published model as an evaluation needs it.
@@ -55,6 +63,7 @@ class JobManager {
     int max_queued_jobs_per_owner = 0;     // More is OWNER_QUEUE_FULL; 0: no limit.
     int max_running_jobs_per_owner = 0;    // More wait; 0: no limit.
     int max_priority = 0;                  // Above it: PRIORITY_NOT_ALLOWED, save for admins.
+    GpuGuard* gpu_guard = nullptr;         // Null: every free GPU may be handed out.
     int64_t log_quota_bytes = int64_t{64} << 20;  // Per attempt, rank and stream.
     int64_t memory_limit_bytes = 0;               // Of an attempt's ranks together; 0: none.
 
@@ -111,8 +120,8 @@ class JobManager {
   // The waiting jobs in the order of service, the first 10,000 at most. Those that the caller may
   // not see have neither name nor owner.
   absl::StatusOr<v1::GetQueueResponse> Queue(const Caller& caller);
-  // Every device of the node with the job name that holds it, "" when it is free.
-  std::vector<std::pair<std::string, std::string>> DeviceHolders();
+  // Every device of the node.
+  std::vector<DeviceUse> Devices();
 
   // Stops scheduling and following; running attempts go on without the daemon and are taken up by
   // the next one. Later calls of the methods above answer UNAVAILABLE (DRAINING). Idempotent.

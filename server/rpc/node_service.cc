@@ -1,10 +1,7 @@
 #include "server/rpc/node_service.h"
 
-#include "common/errors.h"
-
-#include "common/status_macros.h"
-
 #include "common/clock.h"
+#include "common/errors.h"
 #include "common/status_macros.h"
 #include "common/timestamp.h"
 
@@ -52,13 +49,14 @@ grpc::ServerUnaryReactor* NodeServiceImpl::ListDevices(grpc::CallbackServerConte
                                                        const v1::ListDevicesRequest*,
                                                        v1::ListDevicesResponse* response) {
   return calls_.Run(context, [=, this](const Caller&) {
-    for (const auto& [name, job] : jobs_.DeviceHolders()) {
+    for (const DeviceUse& use : jobs_.Devices()) {
       v1::Device* device = response->add_devices();
       for (const v1::Device& known : node_.devices) {
-        if (known.name() == name) *device = known;
+        if (known.name() == use.device) *device = known;
       }
-      device->set_name(name);
-      device->set_job(job);
+      device->set_name(use.device);
+      device->set_job(use.job);
+      device->set_unavailable(use.unavailable);
     }
     return absl::OkStatus();
   });

@@ -65,6 +65,8 @@ std::vector<std::string> RankEnvironment(const AttemptSpec& spec, int rank,
       "OMP_WAIT_POLICY=passive",
       // cuBLAS is deterministic only with this, and reads it once.
       "CUBLAS_WORKSPACE_CONFIG=:4096:8",
+      // CUDA's own order is by speed; "gpu:N" is the driver's number.
+      "CUDA_DEVICE_ORDER=PCI_BUS_ID",
       absl::StrCat("CUDA_VISIBLE_DEVICES=", VisibleGpus(spec)),
   };
   std::vector<std::string> environment;

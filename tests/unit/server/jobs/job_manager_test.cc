@@ -158,10 +158,10 @@ TEST(CancelJob, StoppingJobStaysStoppingUntilItsProcessesAreGone) {
   const auto again = world.jobs().Cancel(JobWorld::kAna, "slow");
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->state(), v1::STOPPING);
-  EXPECT_EQ(world.jobs().DeviceHolders()[1].second, "jobs/slow");
+  EXPECT_EQ(world.jobs().Devices()[1].job, "jobs/slow");
   WriteWhole(world.AttemptFolder(job, 1) + "/may-go", "");
   EXPECT_EQ(world.WaitForEnd("slow").state(), v1::CANCELLED);
-  EXPECT_EQ(world.jobs().DeviceHolders()[1].second, "");
+  EXPECT_EQ(world.jobs().Devices()[1].job, "");
 }
 
 TEST(CancelJob, JobWhoseProcessesDoNotDieStaysStoppingAndSaysSo) {
@@ -181,7 +181,7 @@ TEST(CancelJob, JobWhoseProcessesDoNotDieStaysStoppingAndSaysSo) {
   const int64_t stopping = world.jobs().Cancel(JobWorld::kAna, "undead")->last_seq();
   world.WaitUntil("undead", [&](const v1::Job& now) { return now.last_seq() > stopping; });
   EXPECT_EQ(world.Get("undead").state(), v1::STOPPING);
-  EXPECT_EQ(world.jobs().DeviceHolders()[1].second, "jobs/undead");
+  EXPECT_EQ(world.jobs().Devices()[1].job, "jobs/undead");
   const v1::StateChange remark = world.Events(job.uid()).back().state();
   EXPECT_EQ(remark.to(), v1::STOPPING);
   EXPECT_THAT(remark.message(), ::testing::HasSubstr("a process does not die"));

@@ -7,7 +7,9 @@
 #include "common/timestamp.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/devices/gpu_guard.h"
 #include "server/store/usage_rows.h"
+#include "tests/support/scripted_monitor.h"
 #include "tests/unit/server/jobs/job_world.h"
 
 namespace skytrain {
@@ -254,6 +256,67 @@ TEST(JobQueue, SuspendedJobLeavesTheQueueAndComesBack) {
   EXPECT_THAT(Queue(world, 0), ElementsAre());
   ASSERT_TRUE(world.jobs().Resume(JobWorld::kAna, "aside").ok());
   EXPECT_THAT(Queue(world, 1), ElementsAre("jobs/aside"));
+}
+
+GpuState Gpu(int64_t used_bytes) {
+  GpuState state;
+  state.memory_bytes = 80'000'000'000;
+  state.used_bytes = used_bytes;
+  return state;
+}
+
+v1::CreateJobRequest GpuRequest(const std::string& id) {
+  v1::CreateJobRequest request = JobWorld::Request(id);
+  request.mutable_job()->mutable_experiment()->mutable_resources()->set_gpus(1);
+  return request;
+}
+
+TEST(JobQueue, GpuThatSomebodyElseUsesIsNotGivenUntilTheyLeave) {
+  GpuState foreign = Gpu(5'000'000'000);
+  foreign.processes.push_back({999999999, 5'000'000'000});
+  ScriptedMonitor monitor({foreign});
+  GpuGuard::Options options;
+  options.look_interval = absl::Milliseconds(5);
+  GpuGuard guard(monitor, Clock::Real(), options);
+  JobWorld world;
+  world.options().gpu_guard = &guard;
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  Create(world, JobWorld::kAna, GpuRequest("waits"));
+  const v1::Job job =
+      world.WaitUntil("waits", [](const v1::Job& job) { return !job.queue_reason().empty(); });
+  EXPECT_EQ(job.queue_reason(), "waits for 1 GPU (0 free; gpu:0 in use by pid 999999999)");
+  EXPECT_EQ(world.jobs().Devices()[0].unavailable, "in use by pid 999999999");
+  monitor.Set(std::vector<GpuState>{Gpu(0)});
+  EXPECT_EQ(world.WaitForEnd("waits").state(), v1::SUCCEEDED);
+}
+
+TEST(JobQueue, GpuOfAnEndedJobIsGivenAgainOnlyWhenItsMemoryIsFree) {
+  ScriptedMonitor monitor({Gpu(0)});
+  GpuGuard::Options options;
+  options.look_interval = absl::Milliseconds(5);
+  GpuGuard guard(monitor, Clock::Real(), options);
+  JobWorld world;
+  world.options().gpu_guard = &guard;
+  world.launcher().Then([&](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    monitor.Set(std::vector<GpuState>{Gpu(40'000'000'000)});
+    run.Model();
+    run.Exit(v1::COMPLETED);
+  });
+  world.launcher().Then(TrainOneStep(1));
+  world.Start();
+  Create(world, JobWorld::kAna, GpuRequest("first"));
+  Create(world, JobWorld::kAna, GpuRequest("second"));
+  EXPECT_EQ(world.WaitForEnd("first").state(), v1::SUCCEEDED);
+  world.WaitUntil("second", [](const v1::Job& job) {
+    return job.queue_reason() ==
+           "waits for 1 GPU (0 free; gpu:0 gives back the memory of its last job)";
+  });
+  EXPECT_EQ(world.launcher().launches(), 1);
+  monitor.Set(std::vector<GpuState>{Gpu(0)});
+  EXPECT_EQ(world.WaitForEnd("second").state(), v1::SUCCEEDED);
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ TEST(RankEnvironmentTest, FixesWhatTheAttemptDecidesAndKeepsTheRest) {
       RankEnvironment(spec, 1, {"HOME=/home/ana", "OMP_NUM_THREADS=64", "CUDA_VISIBLE_DEVICES=0"});
   for (const char* expected :
        {"HOME=/home/ana", "SKYTRAIN_RANK=1", "SKYTRAIN_WORLD_SIZE=2", "OMP_NUM_THREADS=3",
-        "OMP_WAIT_POLICY=passive", "CUBLAS_WORKSPACE_CONFIG=:4096:8", "CUDA_VISIBLE_DEVICES=1,3"}) {
+        "OMP_WAIT_POLICY=passive", "CUBLAS_WORKSPACE_CONFIG=:4096:8",
+        "CUDA_DEVICE_ORDER=PCI_BUS_ID", "CUDA_VISIBLE_DEVICES=1,3"}) {
     EXPECT_THAT(environment, Contains(expected));
   }
   EXPECT_THAT(environment, Not(Contains("OMP_NUM_THREADS=64")));

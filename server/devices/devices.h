@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "server/devices/device_monitor.h"
 #include "skytrain/v1/node_service.pb.h"
 
 namespace skytrain {
@@ -11,7 +12,8 @@ namespace skytrain {
 // "cpu:0" … one for each hardware thread that this process may use, with the processor's name.
 std::vector<v1::Device> DetectCpus();
 
-// "gpu:0" … as NVML counts them, with name and memory; by their device files where NVML is absent.
-std::vector<v1::Device> DetectGpus();
+// "gpu:0" … as the monitor counts them, with name and memory; by their device files where there is
+// none (null).
+std::vector<v1::Device> DetectGpus(DeviceMonitor* monitor);
 
 }  // namespace skytrain
