@@ -120,6 +120,9 @@ void AddLooking(CLI::App& app, Context& context, Parsed& parsed) {
       ->type_name("FILTER");
   c->add_flag("--all", parsed.list.all, "All jobs, not only the newest 50");
 
+  Add(app, context, parsed, "queue", "Show the waiting jobs: why each waits, when it might start",
+      [&] { return Queue(context); });
+
   c = Add(app, context, parsed, "show", "Show a job: how it stands, or how it ended",
           [&] { return Show(context, parsed.show); });
   auto* job = c->add_option("job", parsed.show.job)->type_name("JOB");

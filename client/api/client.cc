@@ -323,6 +323,13 @@ absl::StatusOr<v1::ListDevicesResponse> Client::ListDevices() {
   return response;
 }
 
+absl::StatusOr<v1::GetQueueResponse> Client::GetQueue() {
+  v1::GetQueueResponse response;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->nodes, &v1::NodeService::Stub::GetQueue,
+                               v1::GetQueueRequest(), response));
+  return response;
+}
+
 absl::Status Client::StreamEvents(
     const v1::WatchEventsRequest& request,
     const std::function<absl::Status(const v1::WatchEventsResponse&)>& take) {

@@ -59,6 +59,7 @@ class Client {
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
   absl::StatusOr<v1::ListDevicesResponse> ListDevices();
   absl::StatusOr<v1::CollectGarbageResponse> CollectGarbage(bool validate_only);
+  absl::StatusOr<v1::GetQueueResponse> GetQueue();
 
   // Calls `take` for each message until the stream ends or `take` returns an error, which is then
   // the result.

@@ -107,6 +107,7 @@ absl::StatusOr<ExitCode> Evaluate(Context& context, const EvaluateOptions& optio
 absl::StatusOr<ExitCode> Models(Context& context);
 // Removes what the server's retention policy no longer keeps, or says what that would be.
 absl::StatusOr<ExitCode> CollectGarbage(Context& context, bool dry_run);
+absl::StatusOr<ExitCode> Queue(Context& context);
 absl::StatusOr<ExitCode> Info(Context& context);
 absl::StatusOr<ExitCode> Version(Context& context);
 

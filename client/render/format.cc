@@ -93,6 +93,13 @@ std::string FormatSpan(absl::Duration span) {
   return absl::StrFormat("%dd%dh", seconds / 86400, seconds / 3600 % 24);
 }
 
+std::string StartText(absl::Time start, absl::Time now) {
+  if (start <= now) return "now";
+  const absl::TimeZone zone = absl::LocalTimeZone();
+  const bool today = absl::ToCivilDay(start, zone) == absl::ToCivilDay(now, zone);
+  return absl::FormatTime(today ? "about %H:%M" : "about %b %e %H:%M", start, zone);
+}
+
 std::string FormatAge(absl::Duration span) {
   const int64_t seconds = std::max<int64_t>(0, absl::ToInt64Seconds(span));
   if (seconds < 60) return absl::StrFormat("%ds", seconds);

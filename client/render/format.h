@@ -13,7 +13,9 @@ std::string FormatBytes(int64_t bytes);       // "44.7 MB" (10^6)
 std::string FormatMillions(int64_t count);    // "11.2 M", "4,227"
 std::string FormatSpan(absl::Duration span);  // "0.4s", "12s", "1m32s", "2h05m", "3d4h"
 std::string FormatAge(
-    absl::Duration span);                // One unit and a half: "12s", "1m10s", "4m", "2h", "9d"
+    absl::Duration span);  // One unit and a half: "12s", "1m10s", "4m", "2h", "9d"
+// A moment to come, in local time: "about 14:20", "about Mar 2 02:00" on another day, "now".
+std::string StartText(absl::Time start, absl::Time now);
 std::string FormatMetric(double value);  // Four significant digits: "0.8420", "1.8e+04", "nan"
 std::string FormatSha256(absl::string_view hex);            // "3f9c…e1"
 std::string Plural(int64_t count, absl::string_view noun);  // "1 job", "2,210 events"

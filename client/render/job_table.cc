@@ -42,6 +42,11 @@ std::string Age(const google::protobuf::Timestamp& since, absl::Time now) {
   return since.seconds() == 0 ? "–" : FormatAge(now - ToTime(since));
 }
 
+std::string HolderOf(const v1::Device& device) {
+  if (!device.job().empty()) return ShortName(device.job());
+  return device.unavailable().empty() ? "free" : Printable(device.unavailable());
+}
+
 }  // namespace
 
 std::string JobTable(const std::vector<v1::Job>& jobs, absl::Time now, const Terminal& terminal) {
@@ -75,12 +80,27 @@ std::string ModelTable(const std::vector<v1::Model>& models, absl::Time now,
   return table.Render(terminal.width);
 }
 
+std::string QueueTable(const v1::GetQueueResponse& queue, absl::Time now,
+                       const Terminal& terminal) {
+  if (queue.entries().empty()) return "nothing waits\n";
+  Table table({{"JOB"}, {"OWNER"}, {"PRIORITY", Table::Align::kRight}, {"WHY"}, {"STARTS"}});
+  for (const v1::QueueEntry& entry : queue.entries()) {
+    table.AddRow({entry.job().empty() ? "–" : ShortName(entry.job()),
+                  entry.owner().empty() ? "–" : Printable(entry.owner()),
+                  absl::StrCat(entry.priority()), Printable(entry.reason()),
+                  entry.has_expected_start_time()
+                      ? StartText(ToTime(entry.expected_start_time()), now)
+                      : "–"});
+  }
+  return table.Render(terminal.width);
+}
+
 std::string DeviceTable(const v1::ListDevicesResponse& devices, const Terminal& terminal) {
   Table table({{"DEVICE"}, {"MODEL"}, {"MEMORY", Table::Align::kRight}, {"JOB"}});
   for (const v1::Device& device : devices.devices()) {
     table.AddRow({device.name(), Printable(device.model()),
                   device.memory_bytes() > 0 ? FormatBytes(device.memory_bytes()) : "–",
-                  device.job().empty() ? "free" : ShortName(device.job())});
+                  HolderOf(device)});
   }
   return table.Render(terminal.width);
 }

@@ -18,6 +18,9 @@ std::string JobTable(const std::vector<v1::Job>& jobs, absl::Time now, const Ter
 std::string ModelTable(const std::vector<v1::Model>& models, absl::Time now,
                        const Terminal& terminal);
 
+// One line a waiting job: name, owner, priority, why it waits, when it might start.
+std::string QueueTable(const v1::GetQueueResponse& queue, absl::Time now, const Terminal& terminal);
+
 std::string DeviceTable(const v1::ListDevicesResponse& devices, const Terminal& terminal);
 
 }  // namespace skytrain::client

@@ -64,6 +64,16 @@ std::string Where(const v1::Job& job) {
   return text;
 }
 
+// Why a queued job waits, and when it might start.
+std::string QueueText(const v1::Job& job, absl::Time now) {
+  std::string text = Printable(job.queue_reason());
+  if (job.has_expected_start_time()) {
+    absl::StrAppend(&text, text.empty() ? "" : "; ", "starts ",
+                    StartText(ToTime(job.expected_start_time()), now));
+  }
+  return text;
+}
+
 std::string Headline(const v1::Job& job, const JobDetails& details, const Terminal& terminal) {
   std::string line =
       absl::StrCat(terminal.Bold(ShortName(job.name())), "  ", StateText(job.state(), terminal));
@@ -201,6 +211,11 @@ std::string JobText(const v1::Job& job, const JobDetails& details, absl::Time no
   }
   if (const auto* report = details.Final(); report != nullptr && job.state() == v1::SUCCEEDED) {
     absl::StrAppend(&text, Indented(ConfusionTable(*report, terminal.width)));
+  }
+  if (job.state() == v1::QUEUED) {
+    if (const std::string waits = QueueText(job, now); !waits.empty()) {
+      absl::StrAppend(&text, Field("queue", waits));
+    }
   }
   absl::StrAppend(&text, Field("data", DataText(job, details)));
   if (job.has_evaluation())

@@ -37,6 +37,13 @@ TEST(Format, Times) {
   EXPECT_EQ(FormatAge(absl::Seconds(-3)), "0s") << "a server's clock may be ahead";
 }
 
+TEST(Format, StartsInLocalTime) {
+  const absl::Time noon = absl::FromCivil(absl::CivilHour(2026, 3, 1, 12), absl::LocalTimeZone());
+  EXPECT_EQ(StartText(noon + absl::Minutes(140), noon), "about 14:20");
+  EXPECT_EQ(StartText(noon + absl::Hours(14), noon), "about Mar  2 02:00");
+  EXPECT_EQ(StartText(noon, noon), "now");
+}
+
 TEST(Format, Metrics) {
   EXPECT_EQ(FormatMetric(0.842), "0.8420");
   EXPECT_EQ(FormatMetric(18000), "18000.0");
