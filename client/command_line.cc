@@ -244,6 +244,8 @@ void AddLink(CLI::App& app, Context& context, Parsed& parsed) {
       "Keep a token for a server on TCP; asks for it, or reads stdin",
       [&] { return Login(context); });
   Add(app, context, parsed, "logout", "Forget the server's token", [&] { return Logout(context); });
+  Add(app, context, parsed, "doctor", "Examine the way to the server; name what is broken",
+      [&] { return RunDoctor(context); });
   // By hand only to look at what an ssh:// server does, so it has none of the common options.
   CLI::App* c = app.add_subcommand(
       "dial-stdio",

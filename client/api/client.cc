@@ -178,6 +178,8 @@ Client::Client(Target target, Interrupt& interrupt, ConnectOptions options)
 
 Client::~Client() = default;
 
+std::string Client::Way() { return stubs_->link->Way(); }
+
 absl::Duration Client::first_patience() const { return stubs_->options.patience.length; }
 
 absl::StatusOr<v1::CreateJobResponse> Client::CreateJob(const v1::CreateJobRequest& request) {

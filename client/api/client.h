@@ -30,6 +30,8 @@ class Client {
   ~Client();
 
   const Target& target() const { return target_; }
+  // What the connection goes through, see Link.
+  std::string Way();
   Interrupt& interrupt() { return interrupt_; }
   // How long to try for the first answer of all, and for the next after one.
   absl::Duration first_patience() const;

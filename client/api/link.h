@@ -36,6 +36,8 @@ class Link {
   virtual void OnAnswer() {}
   // `channel` broke: the next one may have to be another.
   virtual void Drop(const std::shared_ptr<grpc::Channel>& channel) {}
+  // What the connection goes through, as far as the target does not say; empty: nothing.
+  virtual std::string Way() { return ""; }
   // Which hop is broken, after a call over `channel` ended with no answer of the server's; `said`
   // is gRPC's own text. Takes a while. Never OK.
   virtual absl::Status Explain(const std::shared_ptr<grpc::Channel>& channel,

@@ -38,6 +38,14 @@ void SshLink::Drop(const std::shared_ptr<grpc::Channel>& channel) {
   session_.reset();
 }
 
+// The last line that dial-stdio wrote: "connected to /run/skytrain/skytraind.sock".
+std::string SshLink::Way() {
+  MutexLock lock(mu_);
+  if (session_ == nullptr) return "";
+  const std::string said = session_->Said();
+  return said.substr(said.rfind('\n') + 1);
+}
+
 absl::Status SshLink::Explain(const std::shared_ptr<grpc::Channel>& channel,
                               const std::string& said) {
   MutexLock lock(mu_);

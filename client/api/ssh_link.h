@@ -19,6 +19,7 @@ class SshLink : public Link {
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel() override ABSL_LOCKS_EXCLUDED(mu_);
   void OnAnswer() override ABSL_LOCKS_EXCLUDED(mu_);
   void Drop(const std::shared_ptr<grpc::Channel>& channel) override ABSL_LOCKS_EXCLUDED(mu_);
+  std::string Way() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Explain(const std::shared_ptr<grpc::Channel>& channel,
                        const std::string& said) override ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -115,6 +115,9 @@ absl::StatusOr<ExitCode> Version(Context& context);
 absl::StatusOr<ExitCode> Login(Context& context);
 absl::StatusOr<ExitCode> Logout(Context& context);
 
+// Examines the way to the server and the server, and names what is broken with the fix.
+absl::StatusOr<ExitCode> RunDoctor(Context& context);
+
 struct DialStdioOptions {
   std::string socket;  // Empty: the default one.
 };

@@ -34,6 +34,8 @@ class Context {
 
   // The server that the command line and the environment name; see ResolveTarget for errors.
   absl::StatusOr<Target> FindTarget() const;
+  // What the command line, the environment and the terminal say of the way to it; no token.
+  ConnectOptions Options();
   // A client for it, with what the command line, the environment and the credentials file say of
   // certificates, tokens and ssh.
   absl::StatusOr<Client*> Connect();
@@ -46,8 +48,6 @@ class Context {
   void Err(absl::string_view text);
 
  private:
-  ConnectOptions Options();
-
   Interrupt& interrupt_;
   const Terminal out_;
   const Terminal err_;
