@@ -180,7 +180,7 @@ Client::~Client() = default;
 
 std::string Client::Way() { return stubs_->link->Way(); }
 
-absl::Duration Client::first_patience() const { return stubs_->options.patience.length; }
+const Patience& Client::patience() const { return stubs_->options.patience; }
 
 absl::StatusOr<v1::CreateJobResponse> Client::CreateJob(const v1::CreateJobRequest& request) {
   v1::CreateJobResponse response;

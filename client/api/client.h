@@ -34,7 +34,7 @@ class Client {
   std::string Way();
   Interrupt& interrupt() { return interrupt_; }
   // How long to try for the first answer of all, and for the next after one.
-  absl::Duration first_patience() const;
+  const Patience& patience() const;
   absl::Duration give_up() const { return give_up_; }
 
   // `request` must carry a request_id, since it may be sent twice.

@@ -32,7 +32,7 @@ class Follower {
 
   absl::Status Run() {
     heard_at_ = absl::Now();
-    while (true) {
+    for (int failures = 0;;) {
       reached_ = false;
       const absl::Status status = Stream();
       if (status.ok()) {
@@ -42,8 +42,11 @@ class Follower {
       if (client_.interrupt().raised()) return absl::CancelledError("interrupted");
       if (!IsLinkFault(status)) return status;
       const absl::Duration wait = Wait(status);
-      const absl::Duration patience = ever_reached_ ? client_.give_up() : client_.first_patience();
+      const absl::Duration patience = ever_reached_ ? client_.give_up() : client_.patience().length;
       if (absl::Now() + wait - heard_at_ > patience) return GiveUp(status);
+      if (!ever_reached_ && ++failures == 2 && client_.patience().on_waiting) {
+        client_.patience().on_waiting(status);
+      }
       if (ever_reached_ && !lost_) {
         lost_ = true;
         lost_at_ = absl::Now();

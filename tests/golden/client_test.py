@@ -65,9 +65,38 @@ class ClientTest(unittest.TestCase):
             result = self.run_client("list", SKYTRAIN_SERVER=server, code=2)
             self.assertIn("write unix:PATH, HOST:PORT (TLS) or ssh://[USER@]NODE\n", result.stderr)
 
+    def test_doctor_stops_at_what_is_broken_and_exits_as_it_would(self):
+        socket = f"{self.root}/none.sock"
+        result = self.run_client("doctor", "--server", f"unix:{socket}", code=7)
+        self.assertRegex(result.stdout, rf"^client  \S+ +ok\ntarget  unix:{socket}  ok\nsocket +BROKEN\n$")
+        self.assertEqual(result.stderr, f"there is no socket {socket}: skytraind is not running, or listens elsewhere\n")
+        checks = json.loads(self.run_client("doctor", "--output", "json", code=7).stdout)
+        self.assertFalse(checks["ok"])
+        self.assertEqual(checks["checks"][-1]["name"], "target")
+        self.assertIn("no server found", checks["checks"][-1]["advice"])
+
+    def test_login_keeps_no_token_that_no_server_took(self):
+        result = self.run_client("login", "--server", "127.0.0.1:1", "--give-up", "0s", code=2)
+        self.assertIn("this is not a token", result.stderr)  # stdin is empty.
+        self.assertIn("takes no token", self.run_client("login", "--server", "unix:/x", code=2).stderr)
+        self.assertIn("holds no token for gpu07:1", self.run_client("logout", "--server", "gpu07:1", code=3).stderr)
+        self.assertFalse((self.root / ".config").exists())
+
+    def test_credentials_that_others_may_read_are_refused(self):
+        folder = self.root / ".config" / "skytrain"
+        folder.mkdir(parents=True)
+        (folder / "credentials").write_text("gpu07:1 sky_1_x\n")
+        (folder / "credentials").chmod(0o644)
+        result = self.run_client("list", "--server", "gpu07:1", code=4)
+        self.assertIn("chmod 600", result.stderr)
+
+    def test_node_end_of_an_ssh_server_names_the_socket_that_is_missing(self):
+        result = self.run_client("dial-stdio", "--socket", f"{self.root}/none.sock", code=7)
+        self.assertEqual(result.stderr, f"no skytraind answers on {self.root}/none.sock: No such file or directory\n")
+
     def test_wrong_command_lines_exit_with_2(self):
         for arguments in ((), ("submt",), ("show",), ("watch",), ("submit",), ("list", "--output", "csv"),
-                          ("wait", "job", "--timeout", "-1"), ("show", "Not A Job")):
+                          ("wait", "job", "--timeout", "-1"), ("list", "--give-up", "soon"), ("show", "Not A Job")):
             self.run_client(*arguments, code=2)
 
     def test_attempt_folder_that_is_none(self):

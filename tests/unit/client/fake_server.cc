@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -105,6 +106,7 @@ FakeServer::~FakeServer() {
 }
 
 Target FakeServer::target() const { return Target::Unix(impl_->folder + "/s"); }
+void FakeServer::Stop() { impl_->server->Shutdown(std::chrono::system_clock::now()); }
 void FakeServer::SetEvents(int count) { impl_->events = count; }
 void FakeServer::SetBlob(std::string bytes) { impl_->blob = std::move(bytes); }
 

@@ -28,6 +28,8 @@ class FakeServer {
   ~FakeServer();
 
   Target target() const;
+  // Ends it for good.
+  void Stop();
 
   // The job "jobs/a" and its events, numbered from 1.
   void SetEvents(int count);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <numeric>
 
 #include "common/errors.h"
@@ -16,7 +17,10 @@ using ::testing::ElementsAre;
 class Recorder : public WatchObserver {
  public:
   void OnEvent(const v1::Event& event) override { seqs.push_back(event.seq()); }
-  void OnLinkLost(absl::string_view) override { ++lost; }
+  void OnLinkLost(absl::string_view) override {
+    ++lost;
+    if (on_lost) on_lost();
+  }
   void OnLinkBack(absl::Duration, int64_t after, int64_t count) override {
     ++back;
     back_after = after;
@@ -28,6 +32,7 @@ class Recorder : public WatchObserver {
   int back = 0;
   int64_t back_after = -1;
   int64_t missed = -1;
+  std::function<void()> on_lost;
 };
 
 class WatchTest : public ::testing::Test {
@@ -130,6 +135,21 @@ TEST_F(WatchTest, InterruptionEndsIt) {
   EXPECT_TRUE(absl::IsCancelled(Run()));
 }
 
+TEST_F(WatchTest, GivesUpWhenTheServerStaysAway) {
+  server_.SetEvents(5);
+  server_.Play({{.messages = 2, .end = absl::UnavailableError("reset")}});
+  ConnectOptions options;
+  options.patience.length = options.give_up = absl::Milliseconds(200);
+  Client client(server_.target(), interrupt_, options);
+  recorder_.on_lost = [this] { server_.Stop(); };
+  WatchOptions watch;
+  watch.job = "jobs/a";
+  watch.backoff = Backoff(absl::Milliseconds(1), absl::Milliseconds(2), 1);
+  const absl::Status status = Watch(client, std::move(watch), recorder_);
+  EXPECT_EQ(ReasonOf(status), "GAVE_UP") << status;
+  EXPECT_EQ(recorder_.seqs, UpTo(2));
+}
+
 TEST(WatchWithoutAServer, GivesUpAndNamesTheAddress) {
   Interrupt interrupt;
   ConnectOptions options;
@@ -143,15 +163,6 @@ TEST(WatchWithoutAServer, GivesUpAndNamesTheAddress) {
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_EQ(ReasonOf(status), "NO_SOCKET");
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("/tmp/skytrain-no-such-socket"));
-}
-
-TEST(Backoff, DoublesUpToItsLimit) {
-  Backoff backoff(absl::Milliseconds(100), absl::Milliseconds(300), 1);
-  for (const int whole : {100, 200, 300, 300}) {
-    const absl::Duration next = backoff.Next();
-    EXPECT_GE(next, absl::Milliseconds(whole) / 2);
-    EXPECT_LE(next, absl::Milliseconds(whole));
-  }
 }
 
 }  // namespace
