@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <memory>
@@ -236,11 +237,14 @@ absl::Status Probe::HandshakeFault(int error) const {
     default:
       break;
   }
-  // Servers hang up on who shows no certificate, or one that they do not take.
-  if (certificate_wanted_) return RefusedCertificate("it closed the connection");
   const char* text = reason != 0 ? ERR_reason_error_string(code) : "it closed the connection";
-  return Unreachable("TLS_FAILED",
-                     absl::StrCat("the TLS handshake with ", server(), " failed (", text, ")"));
+  // A server may hang up on who shows no certificate, or one that it does not take; so does a link
+  // that breaks.
+  return Unreachable(
+      "TLS_FAILED",
+      absl::StrCat(
+          "the TLS handshake with ", server(), " failed (", text, ")",
+          certificate_wanted_ ? "; it asked for a client certificate: --cert, --key" : ""));
 }
 
 absl::Status Probe::RefusedCertificate(absl::string_view why) const {
@@ -322,9 +326,29 @@ absl::Status Probe::Greet() {
                                                   "something else listens on this port"));
 }
 
+// OpenSSL writes without MSG_NOSIGNAL: while it lives, a server that hangs up costs this thread an
+// error and not the program its life.
+class NoBrokenPipe {
+ public:
+  NoBrokenPipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoBrokenPipe() {
+    const timespec now{};
+    if (sigismember(&before_, SIGPIPE) == 0) sigtimedwait(&pipe_, nullptr, &now);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t pipe_, before_;
+};
+
 }  // namespace
 
 Hop ProbeTls(int fd, const Target& target, const TlsFiles& files, absl::Time deadline) {
+  const NoBrokenPipe no_broken_pipe;
   return Probe(fd, target, files, deadline).Run();
 }
 

@@ -56,7 +56,7 @@ TEST(Checks, AHealthyServerIsOkInEveryLine) {
   EXPECT_EQ(checks.at("daemon").detail, "0.1.0, up 9d, SERVING");
   EXPECT_EQ(checks.at("access").detail, "ana, role user, shared mode");
   EXPECT_EQ(checks.at("devices").detail, "2 x H100 80.0 GB, 1 free");
-  EXPECT_EQ(checks.at("disk").detail, "state folder 50 % full, 500.0 GB free");
+  EXPECT_EQ(checks.at("disk").detail, "state folder 50 % full, 500 GB free");
 }
 
 TEST(Checks, WhatIsNearItsEndWarnsWithTheFix) {
@@ -112,7 +112,7 @@ TEST(Checks, TableHasOneLineEach) {
             "disk    91 % full  WARN run: skytrain gc --dry-run\n"
             "port               BROKEN\n");
   EXPECT_THAT(ChecksJson(checks, false),
-              HasSubstr("{\"ok\":false,\"checks\":[{\"name\":\"client\""));
+              HasSubstr("{\"ok\": false, \"checks\": [{\"name\": \"client\""));
 }
 
 }  // namespace

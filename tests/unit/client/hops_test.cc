@@ -269,7 +269,9 @@ class SocketHop : public ::testing::Test {
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof(address.sun_path) - 1);
     EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    if (backlog >= 0) EXPECT_EQ(listen(fd, backlog), 0);
+    if (backlog >= 0) {
+      EXPECT_EQ(listen(fd, backlog), 0);
+    }
     return fd;
   }
 
