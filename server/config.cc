@@ -402,7 +402,9 @@ Invocation ParseCommandLine(int argc, char** argv, const Surroundings& surroundi
     invocation.exit_code = 2;
     return invocation;
   };
-  CLI::App app("skytraind: accepts, runs and follows training jobs on this node.");
+  CLI::App app(
+      "skytraind: accepts, runs and follows training jobs on this node.\n"
+      "Also: skytraind check-config FILE; skytraind token create|list|revoke");
   app.set_version_flag("--version", "skytraind " SKYTRAIN_VERSION);
   std::string file;
   app.add_option("--config", file, "YAML file; flags go before it");

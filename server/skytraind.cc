@@ -46,6 +46,7 @@
 #include "server/rpc/model_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/server.h"
+#include "server/skytraind_service_manager.h"
 #include "server/skytraind_token.h"
 #include "server/store/database.h"
 #include "server/store/state_dir.h"
@@ -224,6 +225,38 @@ absl::StatusOr<RpcServer::TlsPorts> CheckedTlsPorts(const Config& config) {
   return ports;
 }
 
+// `skytraind check-config FILE`: every mistake, or what would be served. 0 or 2.
+int CheckConfig(int argc, char** argv, const Surroundings& surroundings) {
+  if (argc != 2 || argv[1][0] == '-') {
+    std::cerr << "usage: skytraind check-config FILE" << std::endl;
+    return 2;
+  }
+  Config config;
+  absl::Status checked = ApplyConfigFile(argv[1], &config);
+  std::vector<std::string> mistakes;
+  if (checked.ok()) checked = CompleteConfig(surroundings, &config);
+  if (!checked.ok()) {
+    mistakes.emplace_back(checked.message());
+  } else {
+    if (const auto ports = CheckedTlsPorts(config); !ports.ok()) {
+      mistakes.emplace_back(ports.status().message());
+    }
+    for (const std::string& binary :
+         {config.worker_binary, config.shepherd_binary, config.probe_binary}) {
+      if (access(binary.c_str(), X_OK) == 0) continue;
+      mistakes.push_back(absl::StrCat(binary, " cannot be executed: ", strerror(errno)));
+    }
+  }
+  for (const std::string& mistake : mistakes) std::cerr << "skytraind: " << mistake << std::endl;
+  if (!mistakes.empty()) return 2;
+  std::cout << "mode       " << ModeName(config.mode) << "\nlisten     "
+            << absl::StrJoin(config.listen, " ") << "\nstate_dir  " << config.state_dir
+            << "\nwork_dir   " << config.work_dir << "\ndata_roots "
+            << (config.data_roots.empty() ? "anywhere" : absl::StrJoin(config.data_roots, " "))
+            << std::endl;
+  return 0;
+}
+
 // As the client's --server takes them, but for "tls:".
 std::string AddressesOf(const Config& config, const RpcServer& server) {
   std::vector<std::string> addresses;
@@ -334,15 +367,24 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
 
   // Recovery, with clients already served: they are told that the daemon starts, instead of
   // wondering whether there is one.
+  NotifyStatus("starting: takes up the jobs it has");
   const absl::Status recovered = jobs.Start();
   if (recovered.ok()) {
     server->SetServing();
     AnnounceServing(config, AddressesOf(config, *server), cpus, gpus);
     collector.Start();
+    NotifyReady();
+    // No pings while the database's writer or the dispatcher hangs. An empty write syncs nothing.
+    const Watchdog watchdog([&] {
+      (void)database->Write(Database::Priority::kControl,
+                            [](Connection&) { return absl::OkStatus(); });
+      (void)jobs.DeviceHolders();
+    });
     int signal = 0;
     while (sigwait(&stop_signals, &signal) != 0) {
     }
     LogInfo("draining", {{"signal", strsignal(signal)}});
+    NotifyStopping();
   }
   server->Drain();
   inspector.Shutdown();
@@ -358,6 +400,9 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
 int Main(int argc, char** argv) {
   if (argc > 1 && absl::string_view(argv[1]) == "token") {
     return RunTokenCommand(argc - 1, argv + 1, Surroundings::OfThisProcess());
+  }
+  if (argc > 1 && absl::string_view(argv[1]) == "check-config") {
+    return CheckConfig(argc - 1, argv + 1, Surroundings::OfThisProcess());
   }
   // Before any thread exists, so that all inherit it and only sigwait sees them.
   sigset_t stop_signals;

@@ -129,6 +129,50 @@ TEST(LifeCycleTest, RecoveryThatFailsEndsTheDaemonWithTheReason) {
   EXPECT_FALSE(std::filesystem::exists(daemon.SocketPath()));
 }
 
+// The socket of a service manager.
+class NotifySocket {
+ public:
+  explicit NotifySocket(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    fd_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    const timeval limit{10, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    setenv("WATCHDOG_USEC", "300000", 1);
+  }
+  ~NotifySocket() {
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    close(fd_);
+  }
+  // False: not within ten seconds.
+  bool WaitFor(const std::string& word) {
+    char message[512];
+    for (ssize_t size; (size = recv(fd_, message, sizeof(message), 0)) > 0;) {
+      if (std::string(message, size).find(word) != std::string::npos) return true;
+    }
+    return false;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+TEST(LifeCycleTest, ServiceManagerIsToldOfStartReadinessLifeAndEnd) {
+  Daemon daemon;
+  NotifySocket manager(daemon.root() + "/notify");
+  ASSERT_TRUE(daemon.Start().ok());
+  EXPECT_TRUE(manager.WaitFor("STATUS=starting"));
+  EXPECT_TRUE(manager.WaitFor("READY=1"));
+  EXPECT_TRUE(manager.WaitFor("WATCHDOG=1"));
+  EXPECT_TRUE(manager.WaitFor("WATCHDOG=1"));
+  EXPECT_EQ(daemon.Stop(), 0);
+  EXPECT_TRUE(manager.WaitFor("STOPPING=1"));
+}
+
 // A daemon with a client that opened a stream and does not read it.
 class StalledReaderTest : public ::testing::Test {
  protected:
