@@ -2,7 +2,6 @@
 // connects them, serves until SIGTERM or SIGINT, and takes them down in the reverse order.
 
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -50,24 +49,13 @@
 #include "server/skytraind_token.h"
 #include "server/store/database.h"
 #include "server/store/state_dir.h"
+#include "server/store/work_dir_lease.h"
 
 namespace skytrain {
 namespace {
 
 // How long calls under way get when the daemon stops.
 constexpr absl::Duration kDrainGrace = absl::Seconds(5);
-
-// The folders above `path`, where there are none with `mode`: by default readable by nobody else.
-absl::Status MakeParents(const std::string& path, mode_t mode = 0700) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos;
-       slash = path.find('/', slash + 1)) {
-    const std::string folder = path.substr(0, slash);
-    if (mkdir(folder.c_str(), mode) != 0 && errno != EEXIST) {
-      return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", folder));
-    }
-  }
-  return absl::OkStatus();
-}
 
 std::vector<std::string> NamesOf(const std::vector<v1::Device>& devices) {
   std::vector<std::string> names;
@@ -198,7 +186,7 @@ absl::StatusOr<UnixListeners> BindUnix(const Config& config) {
   const bool personal = config.mode == Mode::kPersonal;
   UnixListeners listeners;
   for (const std::string& path : config.SocketPaths()) {
-    RETURN_IF_ERROR(MakeParents(path, personal ? 0700 : 0755));
+    RETURN_IF_ERROR(MakeFolders(ParentOf(path), personal ? 0700 : 0755));
     ASSIGN_OR_RETURN(listeners.emplace_back(),
                      UnixListener::Bind(path, personal ? UnixListener::Audience::kOwnUser
                                                        : UnixListener::Audience::kEveryone));
@@ -303,10 +291,10 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   // The locks first: a second daemon must notice before it touches anything.
   ASSIGN_OR_RETURN(const UnixListeners listeners, BindUnix(config));
   ASSIGN_OR_RETURN(const RpcServer::TlsPorts tls_ports, CheckedTlsPorts(config));
-  RETURN_IF_ERROR(MakeParents(config.state_dir));
   ASSIGN_OR_RETURN(const auto state, StateDir::Open(config.state_dir));
   ASSIGN_OR_RETURN(const auto database, OpenDatabase(*state));
-  RETURN_IF_ERROR(MakeParents(config.work_dir + "/"));
+  RETURN_IF_ERROR(MakeFolders(config.work_dir, 0700));
+  ASSIGN_OR_RETURN(const auto lease, WorkDirLease::Take(config.work_dir));
 
   FileSystem& fs = FileSystem::Posix();
   const auto cpus = Configured(DetectCpus(), "cpu", config.cpus);

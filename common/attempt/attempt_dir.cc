@@ -52,11 +52,6 @@ std::string WithoutTrailingSlash(std::string path) {
   return path;
 }
 
-std::string ParentOf(const std::string& path) {
-  const std::string parent = std::filesystem::path(path).parent_path().string();
-  return parent.empty() ? "." : parent;
-}
-
 }  // namespace
 
 AttemptDir::AttemptDir(FileSystem& fs, std::string path)
@@ -110,17 +105,17 @@ absl::StatusOr<std::optional<Control>> AttemptDir::ReadControl() const {
 }
 
 absl::Status AttemptDir::PreallocateExit() {
-  RETURN_IF_ERROR(PreallocateExitRecord(ExitPath()));
+  RETURN_IF_ERROR(PreallocateExitRecord(*fs_, ExitPath()));
   return fs_->SyncDir(path_);
 }
 
 absl::Status AttemptDir::WriteExit(const ExitRecord& record) {
-  RETURN_IF_ERROR(WriteExitRecord(ExitPath(), record));
+  RETURN_IF_ERROR(WriteExitRecord(*fs_, ExitPath(), record));
   return fs_->SyncDir(path_);
 }
 
 absl::StatusOr<std::optional<ExitRecord>> AttemptDir::ReadExit() const {
-  return ReadExitRecord(ExitPath());
+  return ReadExitRecord(*fs_, ExitPath());
 }
 
 absl::StatusOr<int> AttemptDir::TakeLock() {

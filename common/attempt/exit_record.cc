@@ -1,15 +1,9 @@
 #include "common/attempt/exit_record.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdint>
 #include <cstring>
 
 #include "common/digest/digest.h"
-#include "common/file/file_system.h"
-#include "common/file/posix_error.h"
 #include "common/status_macros.h"
 
 namespace skytrain {
@@ -20,21 +14,6 @@ using internal::v1::ExitRecord;
 constexpr size_t kFileSize = 64 * 1024;
 constexpr size_t kHeaderSize = 8;  // Masked CRC of what follows it, length of the message.
 constexpr size_t kMaxMessage = 16 * 1024;
-
-class OpenFile {
- public:
-  explicit OpenFile(const std::string& path)
-      : fd_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {}
-  ~OpenFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 std::string Encode(const ExitRecord& record) {
   const std::string message = record.SerializeAsString();
@@ -49,34 +28,17 @@ std::string Encode(const ExitRecord& record) {
 
 }  // namespace
 
-absl::Status PreallocateExitRecord(const std::string& path) {
-  OpenFile file(path);
-  if (file.fd() < 0) return PosixError(errno, "create", path);
-  const int error = posix_fallocate(file.fd(), 0, kFileSize);
-  if (error != 0) return PosixError(error, "reserve", path);
-  if (fsync(file.fd()) != 0) return PosixError(errno, "sync", path);
-  return absl::OkStatus();
+absl::Status PreallocateExitRecord(FileSystem& fs, const std::string& path) {
+  return fs.Reserve(path, kFileSize);
 }
 
-absl::Status WriteExitRecord(const std::string& path, ExitRecord record) {
+absl::Status WriteExitRecord(FileSystem& fs, const std::string& path, ExitRecord record) {
   if (record.message().size() > kMaxMessage) record.mutable_message()->resize(kMaxMessage);
-  const std::string bytes = Encode(record);
-  OpenFile file(path);
-  if (file.fd() < 0) return PosixError(errno, "open", path);
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t written =
-        pwrite(file.fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return PosixError(errno, "write", path);
-    done += static_cast<size_t>(written);
-  }
-  if (fsync(file.fd()) != 0) return PosixError(errno, "sync", path);
-  return absl::OkStatus();
+  return fs.Overwrite(path, Encode(record));
 }
 
-absl::StatusOr<std::optional<ExitRecord>> ReadExitRecord(const std::string& path) {
-  const auto bytes = FileSystem::Posix().ReadFile(path, 1 << 20);
+absl::StatusOr<std::optional<ExitRecord>> ReadExitRecord(FileSystem& fs, const std::string& path) {
+  const auto bytes = fs.ReadFile(path, 1 << 20);
   if (absl::IsNotFound(bytes.status())) return std::nullopt;
   RETURN_IF_ERROR(bytes.status());
   if (bytes->size() < kHeaderSize) return std::nullopt;

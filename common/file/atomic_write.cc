@@ -11,12 +11,6 @@ absl::Status WriteAndSync(WritableFile& file, absl::string_view content) {
   return file.Close();
 }
 
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 absl::Status WriteFileAtomically(FileSystem& fs, const std::string& path,

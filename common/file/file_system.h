@@ -39,6 +39,13 @@ class FileSystem {
       const std::string& path) = 0;
   // Created when absent, else appended to.
   virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) = 0;
+  // Reserves the blocks of `bytes` bytes for `path`, made when it is absent, and syncs.
+  virtual absl::Status Reserve(const std::string& path, uint64_t bytes) = 0;
+  // Replaces the first bytes of `path`, made when it is absent, in place, and syncs. What was
+  // reserved before can be written on a full disk.
+  virtual absl::Status Overwrite(const std::string& path, absl::string_view data) = 0;
+  // A second name for the same file. FAILED_PRECONDITION where the file system cannot do that.
+  virtual absl::Status Link(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
   virtual absl::Status CreateDir(const std::string& path) = 0;
@@ -56,6 +63,13 @@ class FileSystem {
   // The real one.
   static FileSystem& Posix();
 };
+
+// The folder that holds `path`: "/a" for "/a/b", "/" for "/a", "." for "a". No slash at the end.
+std::string ParentOf(absl::string_view path);
+
+// Makes `path` and the folders above it that are missing, with permissions `mode`, each name
+// synced: after a power loss whatever is stored below it is still found. OK when it is there.
+absl::Status MakeFolders(const std::string& path, unsigned mode);
 
 // Replaces `path` with `content` atomically: PATH.tmp written and synced, renamed, parent synced.
 absl::Status WriteFileAtomically(FileSystem& fs, const std::string& path,

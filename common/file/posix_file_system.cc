@@ -78,6 +78,36 @@ class PosixFileSystem : public FileSystem {
     return OpenForWriting(path, O_CREAT, "open");
   }
 
+  absl::Status Reserve(const std::string& path, uint64_t bytes) override {
+    FileDescriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    if (fd.get() < 0) return PosixError(errno, "create", path);
+    const int error = posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
+    if (error != 0) return PosixError(error, "reserve", path);
+    if (fsync(fd.get()) != 0) return PosixError(errno, "sync", path);
+    return absl::OkStatus();
+  }
+
+  absl::Status Overwrite(const std::string& path, absl::string_view data) override {
+    FileDescriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    if (fd.get() < 0) return PosixError(errno, "open", path);
+    for (size_t done = 0; done < data.size();) {
+      const ssize_t written =
+          pwrite(fd.get(), data.data() + done, data.size() - done, static_cast<off_t>(done));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return PosixError(errno, "write", path);
+      done += static_cast<size_t>(written);
+    }
+    if (fsync(fd.get()) != 0) return PosixError(errno, "sync", path);
+    return absl::OkStatus();
+  }
+
+  absl::Status Link(const std::string& from, const std::string& to) override {
+    if (link(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
+    const absl::Status error = PosixError(errno, "link", absl::StrCat(from, " to ", to));
+    const bool cannot = errno == EXDEV || errno == EPERM || errno == ENOTSUP || errno == EMLINK;
+    return cannot ? absl::FailedPreconditionError(error.message()) : error;
+  }
+
   absl::Status Rename(const std::string& from, const std::string& to) override {
     if (rename(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
     return PosixError(errno, "rename", absl::StrCat(from, " to ", to));

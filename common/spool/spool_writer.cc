@@ -28,11 +28,6 @@ std::string FileHeader(uint32_t salt) {
   return header;
 }
 
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
 }  // namespace
 
 struct SpoolWriter::Impl {

@@ -17,6 +17,9 @@ namespace {
 
 constexpr absl::Duration kProcessCheckInterval = absl::Seconds(1);
 constexpr absl::Duration kRetryStore = absl::Seconds(1);
+// The daemon that launched it is dead, so nothing but the shepherd's first act can be missing. Too
+// short costs an attempt that had not begun, and nothing else.
+constexpr absl::Duration kAdoptedClaimTimeout = absl::Seconds(5);
 
 AttemptVerdict LaunchFailed(const absl::Status& error) {
   const v1::AttemptEnd end = absl::IsResourceExhausted(error) ? v1::DISK_FULL : v1::LAUNCH_FAILED;
@@ -40,7 +43,7 @@ internal::v1::Control::Cause ControlCause(v1::StopCause cause) {
 
 AttemptVerdict NeverStarted(AttemptSupervisor::Begin begin) {
   if (begin == AttemptSupervisor::Begin::kAdopt) {
-    return {v1::SHEPHERD_LOST, "The daemon was stopped before the attempt had started."};
+    return {v1::SHEPHERD_LOST, "The daemon was stopped before the attempt had started.", false};
   }
   return {v1::LAUNCH_FAILED, "The shepherd was launched but did not start. Look at its log."};
 }
@@ -140,7 +143,10 @@ std::optional<AttemptVerdict> AttemptSupervisor::CheckClaim(absl::Duration now) 
     return std::nullopt;
   }
   const bool stopping = journal_->state() == v1::STOPPING;
-  if (!stopping && now - follow_since_ < environment_.options.claim_timeout) return std::nullopt;
+  const absl::Duration patience =
+      begin_ == Begin::kAdopt ? std::min(environment_.options.claim_timeout, kAdoptedClaimTimeout)
+                              : environment_.options.claim_timeout;
+  if (!stopping && now - follow_since_ < patience) return std::nullopt;
   // After this no shepherd can start ranks here, however late it comes.
   if (!Claim(stopping ? "asked to stop" : "not claimed in time")) return std::nullopt;
   return stopping ? StoppedBeforeStart() : NeverStarted(begin_);
@@ -171,9 +177,15 @@ std::optional<AttemptVerdict> AttemptSupervisor::CheckProcesses(absl::Duration n
   if (exit.ok() && exit->has_value()) return Settle(**exit);
   IngestRest();
   if (Stopped()) return std::nullopt;
+  return JudgeLost(OfEarlierBoot());
+}
+
+bool AttemptSupervisor::OfEarlierBoot() const {
+  const auto claim = dir_.ReadClaim();
   const auto self = Self();
-  return JudgeLost(claim_->has_shepherd() && self.ok() &&
-                   claim_->shepherd().boot_id() != self->boot_id());
+  return claim.ok() && claim->has_value() && (*claim)->has_shepherd() && self.ok() &&
+         (*claim)->shepherd().host() == self->host() &&
+         (*claim)->shepherd().boot_id() != self->boot_id();
 }
 
 std::optional<AttemptVerdict> AttemptSupervisor::Settle(const internal::v1::ExitRecord& exit) {
@@ -188,6 +200,8 @@ std::optional<AttemptVerdict> AttemptSupervisor::Settle(const internal::v1::Exit
     if (complete || environment_.clock.Monotonic() - since >= environment_.options.settle_timeout) {
       break;
     }
+    // What a power loss took from a spool does not come any more.
+    if (stored && OfEarlierBoot()) break;
     if (stored) {
       watcher_.Wait(environment_.options.poll_interval);
     } else {
@@ -319,7 +333,9 @@ bool AttemptSupervisor::End(AttemptVerdict verdict) {
         Database::Priority::kControl, [&](JobJournal::Draft& draft) -> absl::Status {
           if (model.has_value()) AppendPublished(*model, draft);
           const v1::StopCause cause = draft.job().stop_cause();
-          const AttemptVerdict now{EndAsAsked(verdict.end, cause), verdict.message};
+          const AttemptVerdict now{EndAsAsked(verdict.end, cause), verdict.message,
+                                   verdict.started};
+          if (!verdict.started) draft.attempt().clear_start_time();
           const JobVerdict next =
               JudgeJob(now, draft.job(), environment_.options.retry_rules, step);
           RETURN_IF_ERROR(draft.Apply(next.event, next.message, now.end));

@@ -48,6 +48,8 @@ std::vector<v1::AttemptEnd> TriesOf(const v1::Job& job, v1::AttemptEnd newest) {
   std::vector<v1::AttemptEnd> tries;
   for (int i = 0; i + 1 < job.attempts_size(); ++i) {
     const v1::AttemptEnd end = job.attempts(i).end();
+    // It never started: the daemon had died. That says nothing about the job.
+    if (end == v1::SHEPHERD_LOST && !job.attempts(i).has_start_time()) continue;
     if (end != v1::STOPPED && end != v1::PREEMPTED) tries.push_back(end);
   }
   tries.push_back(newest);
@@ -112,6 +114,7 @@ JobVerdict JudgeJob(const AttemptVerdict& attempt, const v1::Job& job, RetryRule
     if (!text.empty()) absl::StrAppend(&text, text.back() == '.' ? " " : ". ");
     absl::StrAppend(&text, sentence);
   };
+  if (!attempt.started && MayRetry(attempt.end)) return with(JobEventType::kRetry);
   const v1::Retry& own = job.experiment().retry();
   if (own.has_max_attempts()) rules.max_attempts = own.max_attempts();
   const std::vector<v1::AttemptEnd> tries = TriesOf(job, attempt.end);

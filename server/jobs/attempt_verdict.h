@@ -17,6 +17,7 @@ namespace skytrain {
 struct AttemptVerdict {
   v1::AttemptEnd end = v1::INTERNAL;
   std::string message;  // What happened, where, what to try.
+  bool started = true;  // False: no process of it ever ran. Its Attempt has no start_time then.
 };
 
 // From what shepherd and rank 0 left. The exit record is the truth; where it only knows that a rank

@@ -68,6 +68,7 @@ absl::Status JobManager::Start() {
   const std::string& attempts_dir = impl_->options.attempts_dir;
   FileSystem& fs = impl_->environment.fs;
   if (!fs.Exists(attempts_dir)) RETURN_IF_ERROR(fs.CreateDir(attempts_dir));
+  RETURN_IF_ERROR(fs.SyncDir(ParentOf(attempts_dir)));
   RETURN_IF_ERROR(RecoverJobs(impl_->environment, impl_->dispatcher));
   return impl_->dispatcher.Start();
 }

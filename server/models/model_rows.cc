@@ -4,9 +4,16 @@
 #include <utility>
 
 #include "common/status_macros.h"
+#include "server/store/row_crc.h"
 
 namespace skytrain {
 namespace {
+
+RowCrc CrcOf(const ModelRow& row) {
+  RowCrc crc;
+  crc.Add(row.model).Add(row.version).Add(row.job_uid).Add(row.owner);
+  return crc.Add(row.create_time).Add(row.proto);
+}
 
 ModelRow RowOf(const Statement& statement) {
   ModelRow row;
@@ -16,6 +23,7 @@ ModelRow RowOf(const Statement& statement) {
   row.owner = std::string(statement.Text(3));
   row.create_time = statement.Int(4);
   row.proto = std::string(statement.Blob(5));
+  row.damaged = CrcOf(row).Differs(statement, 6);
   return row;
 }
 
@@ -30,14 +38,16 @@ absl::StatusOr<std::optional<ModelRow>> FirstRow(Statement& statement) {
 absl::Status InsertModel(Connection& connection, const ModelRow& row) {
   ASSIGN_OR_RETURN(
       Statement insert,
-      connection.Prepare("INSERT INTO models (model, version, job_uid, owner, create_time, proto) "
-                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"));
+      connection.Prepare("INSERT INTO models "
+                         "(model, version, job_uid, owner, create_time, proto, crc32c) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
   return insert.BindText(1, row.model)
       .Bind(2, row.version)
       .BindText(3, row.job_uid)
       .BindText(4, row.owner)
       .Bind(5, row.create_time)
       .BindBlob(6, row.proto)
+      .Bind(7, CrcOf(row).masked())
       .Run();
 }
 
@@ -45,9 +55,10 @@ absl::StatusOr<std::optional<ModelRow>> FindModel(Connection& connection, absl::
                                                   int version) {
   ASSIGN_OR_RETURN(
       Statement select,
-      connection.Prepare("SELECT model, version, job_uid, owner, create_time, proto FROM models "
-                         "WHERE model = ?1 AND (?2 = 0 OR version = ?2) "
-                         "ORDER BY version DESC LIMIT 1"));
+      connection.Prepare(
+          "SELECT model, version, job_uid, owner, create_time, proto, crc32c FROM models "
+          "WHERE model = ?1 AND (?2 = 0 OR version = ?2) "
+          "ORDER BY version DESC LIMIT 1"));
   select.BindText(1, model).Bind(2, version);
   return FirstRow(select);
 }
@@ -56,8 +67,9 @@ absl::StatusOr<std::optional<ModelRow>> FindModelOfJob(Connection& connection,
                                                        absl::string_view job_uid) {
   ASSIGN_OR_RETURN(
       Statement select,
-      connection.Prepare("SELECT model, version, job_uid, owner, create_time, proto FROM models "
-                         "WHERE job_uid = ?1"));
+      connection.Prepare(
+          "SELECT model, version, job_uid, owner, create_time, proto, crc32c FROM models "
+          "WHERE job_uid = ?1"));
   select.BindText(1, job_uid);
   return FirstRow(select);
 }
@@ -67,9 +79,10 @@ absl::StatusOr<std::vector<ModelRow>> ListModels(Connection& connection,
                                                  int limit) {
   ASSIGN_OR_RETURN(
       Statement select,
-      connection.Prepare("SELECT model, version, job_uid, owner, create_time, proto FROM models "
-                         "WHERE (create_time, model, version) < (?1, ?2, ?3) "
-                         "ORDER BY create_time DESC, model DESC, version DESC LIMIT ?4"));
+      connection.Prepare(
+          "SELECT model, version, job_uid, owner, create_time, proto, crc32c FROM models "
+          "WHERE (create_time, model, version) < (?1, ?2, ?3) "
+          "ORDER BY create_time DESC, model DESC, version DESC LIMIT ?4"));
   select.Bind(1, after ? after->create_time : std::numeric_limits<int64_t>::max())
       .BindText(2, after ? after->model : "")
       .Bind(3, after ? after->version : 0)

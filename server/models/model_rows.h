@@ -19,7 +19,8 @@ struct ModelRow {
   std::string job_uid;
   std::string owner;
   int64_t create_time = 0;  // Microseconds since 1970.
-  std::string proto;        // skytrain.v1.Model
+  std::string proto;
+  bool damaged = false;  // As read: its checksum is wrong.        // skytrain.v1.Model
 };
 
 // ALREADY_EXISTS when the version is taken or the job has published before.

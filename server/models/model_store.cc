@@ -34,16 +34,18 @@ constexpr int kMaxPageSize = 1000;
 
 absl::StatusOr<v1::Model> ModelOf(const ModelRow& row) {
   v1::Model model;
-  if (!model.ParseFromString(row.proto)) {
+  if (row.damaged || !model.ParseFromString(row.proto)) {
     return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
-                           absl::StrCat("the row of model ", row.model, " cannot be read"));
+                           absl::StrCat("the row of model ", row.model, "@", row.version,
+                                        " in the database is damaged"));
   }
   return model;
 }
 
 // The same file under a second name, or a synced copy where the file system cannot do that.
 absl::Status LinkOrCopy(FileSystem& fs, const std::string& from, const std::string& to) {
-  if (link(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
+  const absl::Status linked = fs.Link(from, to);
+  if (!absl::IsFailedPrecondition(linked)) return linked;
   const int fd = open(from.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", from));
   auto file = fs.CreateExclusive(to);
@@ -131,6 +133,7 @@ absl::Status ModelStore::CopyFiles(const std::string& from, const std::string& i
   const std::string final_dir = absl::StrCat(parent, "/", version);
   const std::string tmp_dir = final_dir + ".tmp";
   RETURN_IF_ERROR(MakeDir(fs_, models_dir_));
+  RETURN_IF_ERROR(fs_.SyncDir(ParentOf(models_dir_)));
   RETURN_IF_ERROR(MakeDir(fs_, parent));
   for (const std::string& left : {tmp_dir, final_dir}) {  // By a daemon that died here.
     if (fs_.Exists(left)) RETURN_IF_ERROR(fs_.RemoveTree(left));
@@ -202,7 +205,8 @@ absl::StatusOr<v1::ListModelsResponse> ModelStore::List(const v1::ListModelsRequ
     response.set_next_page_token(TokenOf(rows.back()));
   }
   for (const ModelRow& row : rows) {
-    ASSIGN_OR_RETURN(*response.add_models(), ModelOf(row));
+    auto model = ModelOf(row);
+    if (model.ok()) *response.add_models() = *std::move(model);  // A damaged one hides no other.
   }
   return response;
 }

@@ -11,6 +11,15 @@
 namespace skytrain {
 namespace {
 
+std::string RepairAdvice(sqlite3* db) {
+  const char* path = db != nullptr ? sqlite3_db_filename(db, "main") : nullptr;
+  if (path == nullptr) return "";
+  return absl::StrCat(" in ", path,
+                      ": stop skytraind and keep a copy of the folder; then restore a backup, or "
+                      "save what can be read with  sqlite3 ",
+                      path, " .recover | sqlite3 saved.db");
+}
+
 absl::Status ErrorOf(sqlite3* db, int code) {
   const std::string message =
       absl::StrCat("database: ", db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code));
@@ -24,7 +33,8 @@ absl::Status ErrorOf(sqlite3* db, int code) {
                              "the disk of the state folder is full");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT", message);
+      return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+                             absl::StrCat(message, RepairAdvice(db)));
     case SQLITE_CONSTRAINT:
       return absl::AlreadyExistsError(message);
     default:
@@ -82,6 +92,10 @@ absl::Status Statement::Run() {
   }
 }
 
+bool Statement::IsNull(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
 int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
 
 absl::string_view Statement::Text(int column) const {
@@ -96,11 +110,12 @@ absl::string_view Statement::Blob(int column) const {
           static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
-absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& path, Mode mode) {
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& path, Mode mode,
+                                                             const std::string& vfs) {
   sqlite3* db = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     (mode == Mode::kReadWrite ? SQLITE_OPEN_CREATE : 0);
-  const int code = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &db, flags, vfs.empty() ? nullptr : vfs.c_str());
   if (code != SQLITE_OK) {
     absl::Status error(absl::StatusCode::kInternal, absl::StrCat(path, ": ", sqlite3_errstr(code)));
     sqlite3_close(db);
@@ -127,6 +142,10 @@ Connection::~Connection() {
 absl::Status Connection::Execute(const std::string& sql) {
   const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
   return code == SQLITE_OK ? absl::OkStatus() : ErrorOf(db_, code);
+}
+
+void Connection::LeaveUntouched() {
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 absl::StatusOr<Statement> Connection::Prepare(absl::string_view sql) {

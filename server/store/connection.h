@@ -36,6 +36,7 @@ class Statement {
   absl::Status Run();
 
   // Of the current row; views are valid until the next Step.
+  bool IsNull(int column) const;
   int64_t Int(int column) const;
   absl::string_view Text(int column) const;
   absl::string_view Blob(int column) const;
@@ -52,14 +53,18 @@ class Statement {
 class Connection {
  public:
   enum class Mode { kReadWrite, kReadOnly };
-  // kReadWrite creates the file, and sets WAL and synchronous=FULL.
-  static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& path, Mode mode);
+  // kReadWrite creates the file, and sets WAL and synchronous=FULL. `vfs`: as in Database::Options.
+  static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& path, Mode mode,
+                                                          const std::string& vfs = "");
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   // One or more statements without parameters or results.
   absl::Status Execute(const std::string& sql);
+  // Whatever the write-ahead log holds stays there when this connection closes: nothing in the
+  // folder changes, provided that nothing was written.
+  void LeaveUntouched();
   // Compiled once for each `sql` and kept. One Statement of the same `sql` at a time.
   absl::StatusOr<Statement> Prepare(absl::string_view sql);
   // Rows that the last INSERT, UPDATE or DELETE changed.

@@ -39,7 +39,8 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(Options options) {
   if (!options.on_fatal) options.on_fatal = DieOfSyncError;
   std::unique_ptr<Database> database(new Database(std::move(options)));
   ASSIGN_OR_RETURN(database->writer_,
-                   Connection::Open(database->options_.path, Connection::Mode::kReadWrite));
+                   Connection::Open(database->options_.path, Connection::Mode::kReadWrite,
+                                    database->options_.vfs));
   RETURN_IF_ERROR(Migrate(*database->writer_, Migrations()));
   database->ReserveBallast();
   database->thread_ = std::thread([db = database.get()] { db->WriterLoop(); });
@@ -77,7 +78,8 @@ absl::Status Database::Read(const std::function<absl::Status(Connection&)>& quer
     }
   }
   if (connection == nullptr) {
-    ASSIGN_OR_RETURN(connection, Connection::Open(options_.path, Connection::Mode::kReadOnly));
+    ASSIGN_OR_RETURN(connection,
+                     Connection::Open(options_.path, Connection::Mode::kReadOnly, options_.vfs));
   }
   RETURN_IF_ERROR(connection->Execute("BEGIN"));
   absl::Status result = query(*connection);

@@ -33,6 +33,8 @@ class Database {
     // Called once, on the writer thread, when a sync failed: what is on disk is then unknown, and
     // the process has to end. Default: says so on stderr and aborts.
     std::function<void(const absl::Status&)> on_fatal;
+    // How SQLite reaches its files: the name of a registered sqlite3_vfs. Empty: as it does.
+    std::string vfs;
   };
 
   // Opens or creates, and migrates to the newest schema. FAILED_PRECONDITION (STORE_TOO_NEW) when a

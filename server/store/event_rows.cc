@@ -1,8 +1,18 @@
 #include "server/store/event_rows.h"
 
+#include "absl/strings/str_cat.h"
+#include "common/errors.h"
 #include "common/status_macros.h"
+#include "server/store/row_crc.h"
 
 namespace skytrain {
+namespace {
+
+RowCrc OffsetCrc(absl::string_view job_uid, int attempt, absl::string_view file, uint64_t offset) {
+  return RowCrc().Add(job_uid).Add(attempt).Add(file).Add(static_cast<int64_t>(offset));
+}
+
+}  // namespace
 
 absl::Status InsertBatch(Connection& connection, absl::string_view job_uid, int64_t first_seq,
                          int64_t count, uint32_t crc32c, absl::string_view events) {
@@ -103,22 +113,29 @@ absl::Status PutSpoolOffset(Connection& connection, absl::string_view job_uid, i
                             absl::string_view file, uint64_t offset) {
   ASSIGN_OR_RETURN(
       Statement put,
-      connection.Prepare("INSERT OR REPLACE INTO spool_offsets (job_uid, number, file, offset) "
-                         "VALUES (?1, ?2, ?3, ?4)"));
-  put.BindText(1, job_uid).Bind(2, attempt).BindText(3, file);
-  return put.Bind(4, static_cast<int64_t>(offset)).Run();
+      connection.Prepare("INSERT OR REPLACE INTO spool_offsets "
+                         "(job_uid, number, file, offset, crc32c) VALUES (?1, ?2, ?3, ?4, ?5)"));
+  put.BindText(1, job_uid).Bind(2, attempt).BindText(3, file).Bind(4, static_cast<int64_t>(offset));
+  return put.Bind(5, OffsetCrc(job_uid, attempt, file, offset).masked()).Run();
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, uint64_t>>> SpoolOffsets(
     Connection& connection, absl::string_view job_uid, int attempt) {
-  ASSIGN_OR_RETURN(Statement select, connection.Prepare("SELECT file, offset FROM spool_offsets "
+  ASSIGN_OR_RETURN(Statement select, connection.Prepare("SELECT file, offset, crc32c "
+                                                        "FROM spool_offsets "
                                                         "WHERE job_uid = ?1 AND number = ?2"));
   select.BindText(1, job_uid).Bind(2, attempt);
   std::vector<std::pair<std::string, uint64_t>> offsets;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return offsets;
-    offsets.emplace_back(std::string(select.Text(0)), static_cast<uint64_t>(select.Int(1)));
+    const auto& [file, offset] =
+        offsets.emplace_back(std::string(select.Text(0)), static_cast<uint64_t>(select.Int(1)));
+    if (OffsetCrc(job_uid, attempt, file, offset).Differs(select, 2)) {
+      return ErrorWithReason(
+          absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+          absl::StrCat("job ", job_uid, ": how far ", file, " was read is damaged"));
+    }
   }
 }
 

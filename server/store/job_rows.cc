@@ -2,16 +2,34 @@
 
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/errors.h"
 #include "common/status_macros.h"
+#include "server/store/row_crc.h"
 
 namespace skytrain {
 namespace {
 
 constexpr absl::string_view kSelect =
-    "SELECT j.uid, j.id, j.owner, j.state, j.last_seq, j.snapshot, s.spec "
+    "SELECT j.uid, j.id, j.owner, j.state, j.last_seq, j.snapshot, s.spec, "
+    "j.crc32c, s.crc32c "
     "FROM jobs j JOIN job_specs s ON s.uid = j.uid ";
+
+RowCrc CrcOf(const JobRow& row) {
+  return RowCrc().Add(row.uid).Add(row.state).Add(row.last_seq).Add(row.snapshot);
+}
+
+RowCrc SpecCrcOf(const JobRow& row) { return RowCrc().Add(row.uid).Add(row.spec); }
+
+RowCrc CrcOf(absl::string_view job_uid, const AttemptRow& row) {
+  return RowCrc().Add(job_uid).Add(row.number).Add(row.attempt).Add(row.rank_result);
+}
+
+RowCrc CrcOf(absl::string_view owner, absl::string_view request_id, const RequestRow& row) {
+  return RowCrc().Add(owner).Add(request_id).Add(row.payload).Add(row.job_uid);
+}
 
 JobRow RowOf(const Statement& statement) {
   JobRow row;
@@ -22,6 +40,7 @@ JobRow RowOf(const Statement& statement) {
   row.last_seq = statement.Int(4);
   row.snapshot = std::string(statement.Blob(5));
   row.spec = std::string(statement.Blob(6));
+  row.damaged = CrcOf(row).Differs(statement, 7) || SpecCrcOf(row).Differs(statement, 8);
   return row;
 }
 
@@ -47,13 +66,16 @@ absl::StatusOr<std::vector<JobRow>> AllRows(Statement& select) {
 absl::Status InsertJob(Connection& connection, const JobRow& row) {
   ASSIGN_OR_RETURN(
       Statement job,
-      connection.Prepare("INSERT INTO jobs (uid, id, owner, state, last_seq, snapshot) "
-                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"));
+      connection.Prepare("INSERT INTO jobs (uid, id, owner, state, last_seq, snapshot, crc32c) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
   job.BindText(1, row.uid).BindText(2, row.id).BindText(3, row.owner);
-  RETURN_IF_ERROR(job.Bind(4, row.state).Bind(5, row.last_seq).BindBlob(6, row.snapshot).Run());
-  ASSIGN_OR_RETURN(Statement spec,
-                   connection.Prepare("INSERT INTO job_specs (uid, spec) VALUES (?1, ?2)"));
-  return spec.BindText(1, row.uid).BindBlob(2, row.spec).Run();
+  job.Bind(4, row.state).Bind(5, row.last_seq).BindBlob(6, row.snapshot);
+  RETURN_IF_ERROR(job.Bind(7, CrcOf(row).masked()).Run());
+  ASSIGN_OR_RETURN(
+      Statement spec,
+      connection.Prepare("INSERT INTO job_specs (uid, spec, crc32c) VALUES (?1, ?2, ?3)"));
+  spec.BindText(1, row.uid).BindBlob(2, row.spec);
+  return spec.Bind(3, SpecCrcOf(row).masked()).Run();
 }
 
 absl::Status SetFlopsPerSample(Connection& connection, absl::string_view uid, double flops) {
@@ -70,11 +92,12 @@ absl::StatusOr<double> FlopsPerSample(Connection& connection, absl::string_view 
 }
 
 absl::Status UpdateJob(Connection& connection, const JobRow& row) {
-  ASSIGN_OR_RETURN(Statement update,
-                   connection.Prepare(
-                       "UPDATE jobs SET state = ?2, last_seq = ?3, snapshot = ?4 WHERE uid = ?1"));
+  ASSIGN_OR_RETURN(
+      Statement update,
+      connection.Prepare("UPDATE jobs SET state = ?2, last_seq = ?3, snapshot = ?4, crc32c = ?5 "
+                         "WHERE uid = ?1"));
   update.BindText(1, row.uid).Bind(2, row.state).Bind(3, row.last_seq).BindBlob(4, row.snapshot);
-  RETURN_IF_ERROR(update.Run());
+  RETURN_IF_ERROR(update.Bind(5, CrcOf(row).masked()).Run());
   if (connection.Changes() != 1) return absl::NotFoundError(absl::StrCat("no job ", row.uid));
   return absl::OkStatus();
 }
@@ -114,6 +137,17 @@ absl::StatusOr<std::vector<JobRow>> JobsInStates(Connection& connection, uint64_
   return AllRows(select);
 }
 
+absl::StatusOr<std::vector<std::string>> DamagedJobs(Connection& connection) {
+  ASSIGN_OR_RETURN(Statement select, connection.Prepare(absl::StrCat(kSelect, "ORDER BY j.uid")));
+  std::vector<std::string> uids;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return uids;
+    JobRow row = RowOf(select);
+    if (row.damaged) uids.push_back(std::move(row.uid));
+  }
+}
+
 absl::Status DeleteJob(Connection& connection, absl::string_view uid) {
   for (absl::string_view sql :
        {"DELETE FROM jobs WHERE uid = ?1", "DELETE FROM job_specs WHERE uid = ?1",
@@ -127,47 +161,56 @@ absl::Status DeleteJob(Connection& connection, absl::string_view uid) {
 }
 
 absl::Status PutAttempt(Connection& connection, absl::string_view job_uid, const AttemptRow& row) {
-  ASSIGN_OR_RETURN(
-      Statement put,
-      connection.Prepare("INSERT OR REPLACE INTO attempts (job_uid, number, attempt, rank_result) "
-                         "VALUES (?1, ?2, ?3, ?4)"));
-  put.BindText(1, job_uid).Bind(2, row.number);
-  return put.BindBlob(3, row.attempt).BindBlob(4, row.rank_result).Run();
+  ASSIGN_OR_RETURN(Statement put,
+                   connection.Prepare("INSERT OR REPLACE INTO attempts "
+                                      "(job_uid, number, attempt, rank_result, crc32c) "
+                                      "VALUES (?1, ?2, ?3, ?4, ?5)"));
+  put.BindText(1, job_uid).Bind(2, row.number).BindBlob(3, row.attempt);
+  return put.BindBlob(4, row.rank_result).Bind(5, CrcOf(job_uid, row).masked()).Run();
 }
 
 absl::StatusOr<std::vector<AttemptRow>> ListAttempts(Connection& connection,
                                                      absl::string_view job_uid) {
   ASSIGN_OR_RETURN(Statement select,
-                   connection.Prepare("SELECT number, attempt, rank_result FROM attempts "
+                   connection.Prepare("SELECT number, attempt, rank_result, crc32c FROM attempts "
                                       "WHERE job_uid = ?1 ORDER BY number"));
   select.BindText(1, job_uid);
   std::vector<AttemptRow> rows;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return rows;
-    rows.push_back({static_cast<int>(select.Int(0)), std::string(select.Blob(1)),
-                    std::string(select.Blob(2))});
+    AttemptRow& attempt = rows.emplace_back(AttemptRow{
+        static_cast<int>(select.Int(0)), std::string(select.Blob(1)), std::string(select.Blob(2))});
+    attempt.damaged = CrcOf(job_uid, attempt).Differs(select, 3);
   }
 }
 
 absl::StatusOr<std::optional<RequestRow>> FindRequest(Connection& connection,
                                                       absl::string_view owner,
                                                       absl::string_view request_id) {
-  ASSIGN_OR_RETURN(Statement select, connection.Prepare("SELECT payload, job_uid FROM requests "
-                                                        "WHERE owner = ?1 AND request_id = ?2"));
+  ASSIGN_OR_RETURN(Statement select,
+                   connection.Prepare("SELECT payload, job_uid, crc32c FROM requests "
+                                      "WHERE owner = ?1 AND request_id = ?2"));
   ASSIGN_OR_RETURN(const bool found, select.BindText(1, owner).BindText(2, request_id).Step());
   if (!found) return std::optional<RequestRow>();
-  return std::optional<RequestRow>(
-      RequestRow{std::string(select.Text(0)), std::string(select.Text(1))});
+  RequestRow row{std::string(select.Text(0)), std::string(select.Text(1))};
+  if (CrcOf(owner, request_id, row).Differs(select, 2)) {
+    return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+                           absl::StrCat("what is stored of request id '", request_id,
+                                        "' is damaged: look in the list whether its job is there"));
+  }
+  return std::optional<RequestRow>(std::move(row));
 }
 
 absl::Status InsertRequest(Connection& connection, absl::string_view owner,
                            absl::string_view request_id, const RequestRow& row) {
-  ASSIGN_OR_RETURN(Statement insert,
-                   connection.Prepare("INSERT INTO requests (owner, request_id, payload, job_uid) "
-                                      "VALUES (?1, ?2, ?3, ?4)"));
+  ASSIGN_OR_RETURN(
+      Statement insert,
+      connection.Prepare("INSERT INTO requests (owner, request_id, payload, job_uid, crc32c) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5)"));
   insert.BindText(1, owner).BindText(2, request_id);
-  return insert.BindText(3, row.payload).BindText(4, row.job_uid).Run();
+  insert.BindText(3, row.payload).BindText(4, row.job_uid);
+  return insert.Bind(5, CrcOf(owner, request_id, row).masked()).Run();
 }
 
 }  // namespace skytrain

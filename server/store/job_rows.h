@@ -23,12 +23,14 @@ struct JobRow {
   int64_t last_seq = 0;
   std::string snapshot;
   std::string spec;
+  bool damaged = false;  // As read: a checksum is wrong, nothing in the row can be trusted.
 };
 
 struct AttemptRow {
   int number = 0;
   std::string attempt;
   std::string rank_result;
+  bool damaged = false;  // As in JobRow.
 };
 
 struct RequestRow {
@@ -58,6 +60,8 @@ absl::StatusOr<std::vector<JobRow>> ListJobs(Connection& connection, const JobPa
 // first.
 absl::StatusOr<std::vector<JobRow>> JobsInStates(Connection& connection, uint64_t states,
                                                  absl::string_view after_uid, int limit);
+// Jobs whose rows fail their checksum, whatever state they claim to be in. Reads every row.
+absl::StatusOr<std::vector<std::string>> DamagedJobs(Connection& connection);
 // The job with its spec and attempts; not its events (they go in portions: DeleteBatches).
 absl::Status DeleteJob(Connection& connection, absl::string_view uid);
 
@@ -66,6 +70,7 @@ absl::Status PutAttempt(Connection& connection, absl::string_view job_uid, const
 absl::StatusOr<std::vector<AttemptRow>> ListAttempts(Connection& connection,
                                                      absl::string_view job_uid);
 
+// DATA_LOSS (STORE_CORRUPT) when its checksum is wrong.
 absl::StatusOr<std::optional<RequestRow>> FindRequest(Connection& connection,
                                                       absl::string_view owner,
                                                       absl::string_view request_id);

@@ -74,6 +74,14 @@ CREATE TABLE models (
 CREATE INDEX models_by_time ON models (create_time);
 )sql"},
     {2, R"sql(
+-- Checksums of rows, as row_crc.h makes them; NULL in rows that version 1 wrote.
+ALTER TABLE jobs          ADD COLUMN crc32c INTEGER;  -- of uid, state, last_seq, snapshot
+ALTER TABLE job_specs     ADD COLUMN crc32c INTEGER;
+ALTER TABLE attempts      ADD COLUMN crc32c INTEGER;
+ALTER TABLE spool_offsets ADD COLUMN crc32c INTEGER;
+ALTER TABLE requests      ADD COLUMN crc32c INTEGER;
+ALTER TABLE models        ADD COLUMN crc32c INTEGER;
+
 CREATE INDEX jobs_by_owner ON jobs (owner, uid);
 
 -- Where retention has cut a job's events off; no row: all are there.
@@ -148,6 +156,7 @@ absl::Status Migrate(Connection& connection, absl::Span<const Migration> migrati
   ASSIGN_OR_RETURN(const int64_t stored, StoredVersion(connection));
   const int64_t known = migrations.empty() ? 0 : migrations.back().version;
   if (stored > known) {
+    connection.LeaveUntouched();
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "STORE_TOO_NEW",
         absl::StrCat("the database has schema version ", stored, ", this skytraind knows ", known,

@@ -19,7 +19,7 @@ absl::Span<const Migration> Migrations();
 
 // Applies what is missing, each step in a transaction of its own together with its number in
 // `schema_version`. FAILED_PRECONDITION (STORE_TOO_NEW) when the database has a version that
-// `migrations` does not know.
+// `migrations` does not know; nothing in the folder is changed then.
 absl::Status Migrate(Connection& connection, absl::Span<const Migration> migrations);
 
 }  // namespace skytrain

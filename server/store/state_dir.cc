@@ -8,11 +8,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
-#include <system_error>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
+#include "common/file/file_system.h"
+#include "common/status_macros.h"
 
 namespace skytrain {
 namespace {
@@ -42,9 +43,7 @@ absl::Status ErrnoError(absl::string_view what, const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StateDir>> StateDir::Open(const std::string& path) {
-  std::error_code ignored;  // What goes wrong here shows at mkdir.
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoError("cannot make", path);
+  RETURN_IF_ERROR(MakeFolders(path, 0700));
   struct statfs file_system;
   if (statfs(path.c_str(), &file_system) != 0) return ErrnoError("cannot look at", path);
   if (IsNetworkFileSystem(file_system.f_type)) {
@@ -68,13 +67,9 @@ absl::StatusOr<std::unique_ptr<StateDir>> StateDir::Open(const std::string& path
     close(fd);
     return error;
   }
-  // For the message above only; the lock is what counts.
+  // For the message above only; the lock is what counts, and a full disk must not keep us out.
   const std::string pid = absl::StrCat(getpid());
-  if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) < 0) {
-    absl::Status error = ErrnoError("cannot write", lock_path);
-    close(fd);
-    return error;
-  }
+  std::ignore = ftruncate(fd, 0) == 0 && pwrite(fd, pid.data(), pid.size(), 0) > 0;
   return std::unique_ptr<StateDir>(new StateDir(path, fd));
 }
 

@@ -75,6 +75,24 @@ Daemon::~Daemon() {
 absl::Status Daemon::Start() {
   int out[2];
   if (pipe2(out, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
+  const absl::Status spawned = Spawn(out[1]);
+  close(out[1]);
+  std::string line;
+  char byte;
+  pollfd polled{out[0], POLLIN, 0};
+  while (poll(&polled, 1, 20'000) > 0 && read(out[0], &byte, 1) == 1 && byte != '\n') line += byte;
+  close(out[0]);
+  RETURN_IF_ERROR(spawned);
+  if (const size_t tls = line.find(" tls:"); tls != std::string::npos) {
+    tls_address_ = line.substr(tls + 5);
+  }
+  if (absl::StrContains(line, "serving on unix:" + SocketPath())) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("skytraind said '", line, "'\n", Log()));
+}
+
+absl::Status Daemon::Launch() { return Spawn(-1); }
+
+absl::Status Daemon::Spawn(int stdout_fd) {
   const int log = open((root_ + "/log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   SpawnOptions spawn;
   spawn.argv = {absl::StrCat(kBin, "/skytraind"),
@@ -86,26 +104,13 @@ absl::Status Daemon::Start() {
                 absl::StrCat(kBin, "/skytrain-fake-worker")};
   spawn.argv.insert(spawn.argv.end(), flags_.begin(), flags_.end());
   spawn.environment = Environment();
-  spawn.stdout_fd = out[1];
+  spawn.stdout_fd = stdout_fd;
   spawn.stderr_fd = log;
-  const auto pid = Spawn(spawn);
-  close(out[1]);
+  const auto pid = skytrain::Spawn(spawn);
   close(log);
-  if (!pid.ok()) {
-    close(out[0]);
-    return pid.status();
-  }
+  RETURN_IF_ERROR(pid.status());
   pid_ = *pid;
-  std::string line;
-  char byte;
-  pollfd polled{out[0], POLLIN, 0};
-  while (poll(&polled, 1, 20'000) > 0 && read(out[0], &byte, 1) == 1 && byte != '\n') line += byte;
-  close(out[0]);
-  if (const size_t tls = line.find(" tls:"); tls != std::string::npos) {
-    tls_address_ = line.substr(tls + 5);
-  }
-  if (absl::StrContains(line, "serving on unix:" + SocketPath())) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("skytraind said '", line, "'\n", Log()));
+  return absl::OkStatus();
 }
 
 int Daemon::Stop() {
@@ -126,15 +131,25 @@ void Daemon::Kill() {
   waitpid(std::exchange(pid_, 0), nullptr, 0);
 }
 
-int Daemon::PidOf(const std::string& binary) const {
-  int found = 0;
+void Daemon::ForEach(const std::string& binary, const std::string& part,
+                     const std::function<void(int pid)>& visit) {
   ForEachProcess([&](int pid, const std::string& command) {
     const std::string program = command.substr(0, command.find('\0'));
-    if (absl::EndsWith(program, "/" + binary) && absl::StrContains(command, root_ + "/")) {
-      found = pid;
-    }
+    if (absl::EndsWith(program, "/" + binary) && absl::StrContains(command, part)) visit(pid);
   });
+}
+
+int Daemon::PidOf(const std::string& binary) const {
+  int found = 0;
+  ForEach(binary, root_ + "/", [&](int pid) { found = pid; });
   return found;
+}
+
+bool Daemon::KillOf(const std::string& binary, const std::string& job_uid, int number) const {
+  bool killed = false;
+  ForEach(binary, absl::StrCat(WorkDir(), "/attempts/", job_uid, "-", number),
+          [&](int pid) { killed = kill(pid, SIGKILL) == 0; });
+  return killed;
 }
 
 int64_t Daemon::PeakRssBytes() const {

@@ -25,6 +25,8 @@ class Daemon {
 
   // Starts and waits for the line that says that it serves. An error carries the daemon's log.
   absl::Status Start();
+  // Starts and does not wait.
+  absl::Status Launch();
   // SIGTERM, then the exit code (-signal when a signal ended it).
   int Stop();
   // The exit code of a daemon that ends by itself, or was told to.
@@ -36,6 +38,9 @@ class Daemon {
   int PidOf(const std::string& binary) const;
   // Peak resident memory of the daemon.
   int64_t PeakRssBytes() const;
+
+  // Kills the running `binary` of attempt `number` of a job. False: there is none.
+  bool KillOf(const std::string& binary, const std::string& job_uid, int number) const;
 
   int pid() const { return pid_; }
   const std::string& root() const { return root_; }
@@ -49,6 +54,11 @@ class Daemon {
       grpc::ChannelArguments arguments = ClientChannelArguments()) const;
 
  private:
+  absl::Status Spawn(int stdout_fd);
+  // Calls `visit` with the pids of `binary` whose command line holds `part`.
+  static void ForEach(const std::string& binary, const std::string& part,
+                      const std::function<void(int pid)>& visit);
+
   std::string root_;
   std::vector<std::string> flags_;
   std::string socket_;

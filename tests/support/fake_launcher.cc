@@ -22,8 +22,8 @@ void Require(const absl::Status& status) {
   std::abort();
 }
 
-void WriteFile(const std::string& path, absl::string_view content) {
-  Require(WriteFileAtomically(FileSystem::Posix(), path, content));
+void WriteFile(FileSystem& fs, const std::string& path, absl::string_view content) {
+  Require(WriteFileAtomically(fs, path, content));
 }
 
 // Keys in the order in which the reader's JSON library writes them: the digest is of its text.
@@ -35,8 +35,8 @@ std::string StateJson(absl::string_view digest, int64_t step) {
 
 }  // namespace
 
-FakeRun::FakeRun(const AttemptDir& dir, const std::function<bool()>& stopped)
-    : dir_(dir), stopped_(stopped) {}
+FakeRun::FakeRun(const AttemptDir& dir, const std::function<bool()>& stopped, FileSystem& fs)
+    : fs_(fs), dir_(fs, dir.path()), stopped_(stopped) {}
 
 FakeRun::~FakeRun() { DropLock(); }
 
@@ -81,7 +81,7 @@ void FakeRun::DropLock() {
 
 SpoolWriter& FakeRun::Spool() {
   if (spool_ == nullptr) {
-    auto writer = SpoolWriter::Create(FileSystem::Posix(), dir_.RankSpoolPath(0));
+    auto writer = SpoolWriter::Create(fs_, dir_.RankSpoolPath(0));
     Require(writer.status());
     spool_ = *std::move(writer);
   }
@@ -97,6 +97,8 @@ void FakeRun::StartRank(int64_t resumed_from_step) {
 void FakeRun::Emit(v1::Event event) {
   Require(Spool().Append(FrameType::kEvent, event.SerializeAsString()));
 }
+
+void FakeRun::Sync() { Require(Spool().Sync()); }
 
 void FakeRun::Metric(absl::string_view name, int64_t step, double value) {
   v1::Event event;
@@ -119,15 +121,20 @@ void FakeRun::Result(v1::AttemptEnd end, absl::string_view message) {
 void FakeRun::Checkpoint(int64_t step, bool whole) {
   const std::string path = absl::StrCat(dir_.CheckpointsPath(), "/step-", step);
   const std::string weights = absl::StrCat("weights of step ", step);
-  Require(FileSystem::Posix().CreateDir(path));
-  WriteFile(path + "/model.safetensors", whole ? weights : weights.substr(1));
-  WriteFile(path + "/state.json", StateJson(Sha256Hex(weights), step));
+  Require(fs_.CreateDir(path + ".tmp"));
+  WriteFile(fs_, path + ".tmp/model.safetensors", whole ? weights : weights.substr(1));
+  WriteFile(fs_, path + ".tmp/state.json", StateJson(Sha256Hex(weights), step));
+  Require(fs_.Rename(path + ".tmp", path));
+  Require(fs_.SyncDir(dir_.CheckpointsPath()));
 }
 
 void FakeRun::Model() {
-  Require(FileSystem::Posix().CreateDir(dir_.ModelPath()));
-  WriteFile(dir_.ModelPath() + "/model.safetensors", "weights");
-  WriteFile(dir_.ModelPath() + "/model.json", "{}");
+  Require(fs_.CreateDir(dir_.ModelPath()));
+  WriteFile(fs_, dir_.ModelPath() + "/model.safetensors", "weights");
+  WriteFile(fs_, dir_.ModelPath() + "/model.json",
+            absl::StrCat(R"({"format": "skytrain-model-1", "family": "mlp", "sha256": ")",
+                         Sha256Hex("weights"), "\"}"));
+  Require(fs_.SyncDir(dir_.path()));
 }
 
 void FakeRun::Exit(v1::AttemptEnd end, absl::string_view message, int signal,
@@ -195,10 +202,13 @@ absl::Status FakeLauncher::Launch(const AttemptDir& attempt) {
   steps_.pop_front();
   if (!step.error.ok()) return step.error;
   threads_.emplace_back([this, attempt, script = std::move(step.script)] {
-    FakeRun run(attempt, [this] {
-      MutexLock lock(mu_);
-      return stopped_;
-    });
+    FakeRun run(
+        attempt,
+        [this] {
+          MutexLock lock(mu_);
+          return stopped_;
+        },
+        fs_);
     script(run);
   });
   return absl::OkStatus();

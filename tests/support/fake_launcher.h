@@ -24,7 +24,8 @@ namespace skytrain {
 // on a thread of the launcher. Methods abort the test process on errors of the disk.
 class FakeRun {
  public:
-  FakeRun(const AttemptDir& dir, const std::function<bool()>& stopped);
+  FakeRun(const AttemptDir& dir, const std::function<bool()>& stopped,
+          FileSystem& fs = FileSystem::Posix());
   ~FakeRun();
 
   const AttemptDir& dir() const { return dir_; }
@@ -38,6 +39,7 @@ class FakeRun {
   void DropLock();
   void StartRank(int64_t resumed_from_step = 0);
   void Emit(v1::Event event);
+  void Sync();  // Of the spool.
   void Metric(absl::string_view name, int64_t step, double value);
   void Result(v1::AttemptEnd end, absl::string_view message = "");
   // A whole checkpoint, or one whose weights differ from their digest.
@@ -58,6 +60,7 @@ class FakeRun {
   bool ClaimWith(const internal::v1::ProcessId& process);
   SpoolWriter& Spool();
 
+  FileSystem& fs_;
   const AttemptDir dir_;
   const std::function<bool()> stopped_;
   std::unique_ptr<SpoolWriter> spool_;
@@ -69,6 +72,8 @@ class FakeRun {
 class FakeLauncher : public Launcher {
  public:
   using Script = std::function<void(FakeRun&)>;
+  // Scripts write through `fs`.
+  explicit FakeLauncher(FileSystem& fs = FileSystem::Posix()) : fs_(fs) {}
   ~FakeLauncher() override;
 
   void Then(Script script);
@@ -82,6 +87,7 @@ class FakeLauncher : public Launcher {
   int pokes();
 
  private:
+  FileSystem& fs_;
   struct Step {
     absl::Status error;
     Script script;

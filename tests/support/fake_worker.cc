@@ -2,6 +2,7 @@
 // trains nothing, and does what the experiment's labels say. See README.md.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -66,6 +67,7 @@ class FakeWorker {
 
   // The exit code.
   absl::StatusOr<int> Run() {
+    RETURN_IF_ERROR(LeaveWitness());
     ASSIGN_OR_RETURN(queue_, SpoolQueue::Create(FileSystem::Posix(), dir_.RankSpoolPath(rank_)));
     RETURN_IF_ERROR(Start());
     if (spec_.has_evaluation()) {
@@ -92,6 +94,19 @@ class FakeWorker {
   }
 
  private:
+  // Says in a file of the job that this attempt runs, and whether another one does at the same
+  // time: each holds a lock on it for life.
+  absl::Status LeaveWitness() const {
+    const std::string path = script_.Text("witness");
+    if (path.empty()) return absl::OkStatus();
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) return absl::ErrnoToStatus(errno, path);
+    const bool alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    const std::string line = absl::StrCat(alone ? "alone " : "overlap ", spec_.number(), "\n");
+    if (write(fd, line.data(), line.size()) < 0) return absl::ErrnoToStatus(errno, path);
+    return absl::OkStatus();
+  }
+
   absl::Status Start() {
     Record record;
     auto& started = *record.mutable_rank_started();

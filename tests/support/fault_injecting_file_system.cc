@@ -127,6 +127,33 @@ absl::StatusOr<std::unique_ptr<WritableFile>> FaultInjectingFileSystem::OpenAppe
   return Wrap(path, is_new, Posix().OpenAppend(path));
 }
 
+absl::Status FaultInjectingFileSystem::Reserve(const std::string& path, uint64_t bytes) {
+  RETURN_IF_ERROR(Begin({Kind::kReserve, path, bytes}));
+  RETURN_IF_ERROR(Posix().Reserve(path, bytes));
+  MutexLock lock(mu_);
+  files_[path].synced_bytes = bytes;
+  return absl::OkStatus();
+}
+
+// On a disk that is full it works: its bytes are reserved.
+absl::Status FaultInjectingFileSystem::Overwrite(const std::string& path, absl::string_view data) {
+  RETURN_IF_ERROR(Begin({Kind::kOverwrite, path, data.size()}));
+  RETURN_IF_ERROR(Posix().Overwrite(path, data));
+  MutexLock lock(mu_);
+  Durable& durable = files_[path];
+  durable.synced_bytes = std::max<uint64_t>(durable.synced_bytes, data.size());
+  return absl::OkStatus();
+}
+
+absl::Status FaultInjectingFileSystem::Link(const std::string& from, const std::string& to) {
+  RETURN_IF_ERROR(Begin({Kind::kLink, to}));
+  RETURN_IF_ERROR(Posix().Link(from, to));
+  MutexLock lock(mu_);
+  const auto it = files_.find(from);
+  files_[to] = Durable{it == files_.end() ? UINT64_MAX : it->second.synced_bytes, false};
+  return absl::OkStatus();
+}
+
 absl::Status FaultInjectingFileSystem::Rename(const std::string& from, const std::string& to) {
   RETURN_IF_ERROR(Begin({Kind::kRename, to}));
   RETURN_IF_ERROR(Posix().Rename(from, to));

@@ -25,6 +25,9 @@ class FaultInjectingFileSystem : public FileSystem {
       kAppend,
       kSync,
       kClose,
+      kReserve,
+      kOverwrite,
+      kLink,
       kRename,
       kRemove,
       kCreateDir,
@@ -50,6 +53,9 @@ class FaultInjectingFileSystem : public FileSystem {
 
   absl::StatusOr<std::unique_ptr<WritableFile>> CreateExclusive(const std::string& path) override;
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) override;
+  absl::Status Reserve(const std::string& path, uint64_t bytes) override;
+  absl::Status Overwrite(const std::string& path, absl::string_view data) override;
+  absl::Status Link(const std::string& from, const std::string& to) override;
   absl::Status Rename(const std::string& from, const std::string& to) override;
   absl::Status Remove(const std::string& path) override;
   absl::Status CreateDir(const std::string& path) override;

@@ -11,7 +11,8 @@
 
 namespace skytrain {
 
-TempDir::TempDir() : path_(absl::StrCat(::testing::TempDir(), "/skytrain-XXXXXX")) {
+// The folder of GoogleTest ends with a slash; a path as the system gives it has no two of them.
+TempDir::TempDir() : path_(::testing::TempDir() + "skytrain-XXXXXX") {
   if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "cannot make a folder at " << path_;
 }
 

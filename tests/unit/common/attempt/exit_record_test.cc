@@ -25,60 +25,60 @@ class ExitRecordTest : public ::testing::Test {
 };
 
 TEST_F(ExitRecordTest, ThereIsNoRecordBeforeItIsWritten) {
-  EXPECT_FALSE(ReadExitRecord(path_)->has_value());
-  ASSERT_TRUE(PreallocateExitRecord(path_).ok());
-  EXPECT_FALSE(ReadExitRecord(path_)->has_value());
+  EXPECT_FALSE(ReadExitRecord(FileSystem::Posix(), path_)->has_value());
+  ASSERT_TRUE(PreallocateExitRecord(FileSystem::Posix(), path_).ok());
+  EXPECT_FALSE(ReadExitRecord(FileSystem::Posix(), path_)->has_value());
 }
 
 TEST_F(ExitRecordTest, TheRecordGoesIntoItsReservation) {
-  ASSERT_TRUE(PreallocateExitRecord(path_).ok());
+  ASSERT_TRUE(PreallocateExitRecord(FileSystem::Posix(), path_).ok());
   const auto size = std::filesystem::file_size(path_);
-  ASSERT_TRUE(WriteExitRecord(path_, record_).ok());
+  ASSERT_TRUE(WriteExitRecord(FileSystem::Posix(), path_, record_).ok());
   EXPECT_EQ(std::filesystem::file_size(path_), size);
-  const auto read = ReadExitRecord(path_);
+  const auto read = ReadExitRecord(FileSystem::Posix(), path_);
   ASSERT_TRUE(read.ok() && read->has_value());
   EXPECT_EQ((*read)->SerializeAsString(), record_.SerializeAsString());
 }
 
 TEST_F(ExitRecordTest, AReservationIsNotNeeded) {
-  ASSERT_TRUE(WriteExitRecord(path_, record_).ok());
-  EXPECT_EQ((*ReadExitRecord(path_))->message(), "all fine");
+  ASSERT_TRUE(WriteExitRecord(FileSystem::Posix(), path_, record_).ok());
+  EXPECT_EQ((*ReadExitRecord(FileSystem::Posix(), path_))->message(), "all fine");
 }
 
 TEST_F(ExitRecordTest, ATornRecordIsNone) {
-  ASSERT_TRUE(PreallocateExitRecord(path_).ok());
-  ASSERT_TRUE(WriteExitRecord(path_, record_).ok());
+  ASSERT_TRUE(PreallocateExitRecord(FileSystem::Posix(), path_).ok());
+  ASSERT_TRUE(WriteExitRecord(FileSystem::Posix(), path_, record_).ok());
   const std::string whole = ReadWhole(path_);
   const size_t used = 8 + record_.ByteSizeLong();
   for (size_t cut = 0; cut < used; ++cut) {
     std::string torn = whole.substr(0, cut);
     WriteWhole(path_, torn);
-    EXPECT_FALSE(ReadExitRecord(path_)->has_value()) << cut;
+    EXPECT_FALSE(ReadExitRecord(FileSystem::Posix(), path_)->has_value()) << cut;
     torn.resize(whole.size(), '\0');
     WriteWhole(path_, torn);
     // Cut within trailing zeros of the message nothing is missing.
-    EXPECT_EQ(ReadExitRecord(path_)->has_value(), torn == whole) << cut;
+    EXPECT_EQ(ReadExitRecord(FileSystem::Posix(), path_)->has_value(), torn == whole) << cut;
   }
 }
 
 TEST_F(ExitRecordTest, AFlippedBitIsNoticed) {
-  ASSERT_TRUE(WriteExitRecord(path_, record_).ok());
+  ASSERT_TRUE(WriteExitRecord(FileSystem::Posix(), path_, record_).ok());
   const std::string whole = ReadWhole(path_);
   for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
     std::string damaged = whole;
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
     WriteWhole(path_, damaged);
-    EXPECT_FALSE(ReadExitRecord(path_)->has_value()) << bit;
+    EXPECT_FALSE(ReadExitRecord(FileSystem::Posix(), path_)->has_value()) << bit;
   }
 }
 
 TEST_F(ExitRecordTest, AVeryLongMessageIsCutToFitTheReservation) {
   record_.set_message(std::string(1 << 20, 'x'));
-  ASSERT_TRUE(PreallocateExitRecord(path_).ok());
+  ASSERT_TRUE(PreallocateExitRecord(FileSystem::Posix(), path_).ok());
   const auto size = std::filesystem::file_size(path_);
-  ASSERT_TRUE(WriteExitRecord(path_, record_).ok());
+  ASSERT_TRUE(WriteExitRecord(FileSystem::Posix(), path_, record_).ok());
   EXPECT_EQ(std::filesystem::file_size(path_), size);
-  EXPECT_EQ((*ReadExitRecord(path_))->end(), v1::COMPLETED);
+  EXPECT_EQ((*ReadExitRecord(FileSystem::Posix(), path_))->end(), v1::COMPLETED);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What a new daemon makes of what a killed one left behind: each test is a window between two steps
-// of an attempt, named by what had and what had not happened.
+// What a new daemon makes of what a killed one left behind. The windows between two steps of an
+// attempt have tests of their own in window_test.cc.
 #include <atomic>
 #include <string>
 #include <thread>
@@ -86,36 +86,6 @@ TEST(JobRecovery, RunningJobIsTakenUpAndEveryEventIsThereOnce) {
   EXPECT_EQ(CountMetrics(world.Events(job.uid())), 3);
 }
 
-TEST(JobRecovery, RunThatEndedWhileNoDaemonWasThereIsSettled) {
-  JobWorld world;
-  Steps steps;
-  std::atomic<bool> ended{false};
-  world.launcher().Then([&](FakeRun& run) {
-    run.Claim();
-    run.StartRank();
-    steps.Await(run, 1);
-    run.Metric("train/loss", 1, 0.5);
-    run.Exit(v1::COMPLETED);
-    run.WriteAfterEnd("train/loss", 2);
-    ended = true;
-  });
-  world.Start();
-  world.Create("alone");
-  world.WaitForState("alone", v1::RUNNING);
-  world.Stop();
-  steps.Allow(1);
-  while (!ended) std::this_thread::yield();
-  world.Start();
-  const v1::Job job = world.WaitForEnd("alone");
-  EXPECT_EQ(job.state(), v1::SUCCEEDED);
-  // What came after the recorded end is dropped, and counted.
-  const auto events = world.Events(job.uid());
-  EXPECT_EQ(CountMetrics(events), 1);
-  EXPECT_THAT(GapsOf(events), ::testing::ElementsAre(::testing::ContainsRegex(
-                                  "^[1-9][0-9]* bytes .* after the attempt's end")));
-  EXPECT_EQ(job.progress().step(), 1);
-}
-
 TEST(JobRecovery, EndWhoseLastBytesNeverArriveIsSettledAfterABoundedWaitWithAGap) {
   JobWorld world;
   world.options().settle_timeout = absl::Milliseconds(50);
@@ -132,145 +102,6 @@ TEST(JobRecovery, EndWhoseLastBytesNeverArriveIsSettledAfterABoundedWaitWithAGap
   const auto events = world.Events(job.uid());
   EXPECT_EQ(CountMetrics(events), 1);
   EXPECT_THAT(GapsOf(events), ::testing::ElementsAre(HasSubstr("did not arrive in time")));
-}
-
-// Puts the job into STARTING with its attempt, as a daemon does that dies right after that commit.
-void LeaveInStarting(JobWorld& world, const std::string& id) {
-  world.options().claim_timeout = absl::Seconds(60);
-  world.Start();
-  world.Create(id);  // The launcher has no script: nothing ever claims.
-  world.WaitUntil(id, [&](const v1::Job&) { return world.launcher().launches() == 1; });
-  world.Stop();
-}
-
-TEST(JobRecovery, StartingWithoutAFolderIsTriedAgainAsANewAttempt) {
-  JobWorld world;
-  LeaveInStarting(world, "no-folder");
-  world.Start();
-  const v1::Job left = world.Get("no-folder");
-  world.Stop();
-  ASSERT_TRUE(FileSystem::Posix().RemoveTree(world.AttemptFolder(left, 1)).ok());
-  world.launcher().Then(TrainOneStep(1));
-  world.Start();
-  const v1::Job job = world.WaitForEnd("no-folder");
-  EXPECT_EQ(job.state(), v1::SUCCEEDED);
-  ASSERT_EQ(job.attempts_size(), 2);
-  EXPECT_EQ(job.attempts(0).end(), v1::SHEPHERD_LOST);
-}
-
-TEST(JobRecovery, StartingThatNobodyClaimedIsAbandonedAfterABoundedWait) {
-  JobWorld world;
-  LeaveInStarting(world, "unclaimed");
-  world.options().claim_timeout = absl::Milliseconds(50);
-  world.launcher().Then(TrainOneStep(1));
-  world.Start();
-  const v1::Job job = world.WaitForEnd("unclaimed");
-  EXPECT_EQ(job.state(), v1::SUCCEEDED);
-  EXPECT_EQ(job.attempts_size(), 2);
-  // A shepherd that comes late finds the folder claimed and starts no ranks.
-  const AttemptDir dir(FileSystem::Posix(), world.AttemptFolder(job, 1));
-  EXPECT_TRUE((*dir.ReadClaim())->has_abandoned());
-}
-
-TEST(JobRecovery, ShepherdThatClaimsAfterTheDaemonDiedIsTakenUp) {
-  JobWorld world;
-  LeaveInStarting(world, "late-claim");
-  world.Start();
-  const v1::Job left = world.Get("late-claim");
-  world.Stop();
-  FakeRun run(AttemptDir(FileSystem::Posix(), world.AttemptFolder(left, 1)), [] { return false; });
-  ASSERT_TRUE(run.Claim());
-  world.Start();
-  run.StartRank();
-  run.Exit(v1::COMPLETED);
-  const v1::Job job = world.WaitForEnd("late-claim");
-  EXPECT_EQ(job.state(), v1::SUCCEEDED);
-  EXPECT_EQ(job.attempts_size(), 1);
-}
-
-TEST(JobRecovery, DeadShepherdWithoutAnExitRecordIsLostAndItsLastEventsAreKept) {
-  JobWorld world;
-  world.launcher().Then([](FakeRun& run) {
-    run.ClaimAsDead();
-    run.StartRank();
-    run.Metric("train/loss", 1, 0.5);
-  });
-  world.launcher().Then(TrainOneStep(1));
-  world.Start();
-  world.Create("lost");
-  const v1::Job job = world.WaitForEnd("lost");
-  EXPECT_EQ(job.state(), v1::SUCCEEDED);
-  ASSERT_EQ(job.attempts_size(), 2);
-  EXPECT_EQ(job.attempts(0).end(), v1::SHEPHERD_LOST);
-  EXPECT_EQ(CountMetrics(world.Events(job.uid())), 2);
-}
-
-TEST(JobRecovery, DeadShepherdWithLivingRanksIsNotJudgedBeforeTheyAreGone) {
-  JobWorld world;
-  Steps steps;
-  world.launcher().Then([&](FakeRun& run) {
-    run.ClaimAsDead();
-    run.TakeLock();  // As the ranks hold it.
-    run.StartRank();
-    steps.Await(run, 1);
-    run.Metric("train/loss", 1, 0.5);
-    run.DropLock();
-  });
-  world.launcher().Then(TrainOneStep(1));
-  world.options().poll_interval = absl::Milliseconds(5);
-  world.Start();
-  world.Create("orphans");
-  world.WaitForState("orphans", v1::RUNNING);
-  world.Restart();
-  EXPECT_EQ(world.Get("orphans").state(), v1::RUNNING);
-  steps.Allow(1);
-  const v1::Job job = world.WaitForEnd("orphans");
-  ASSERT_EQ(job.attempts_size(), 2);
-  EXPECT_EQ(CountMetrics(world.Events(job.uid())), 2);
-}
-
-TEST(JobRecovery, RunOfAnEarlierBootEndedWithItsNode) {
-  JobWorld world;
-  world.launcher().Then([](FakeRun& run) {
-    run.ClaimBeforeReboot();
-    run.StartRank();
-  });
-  world.launcher().Then(TrainOneStep(1));
-  world.Start();
-  world.Create("rebooted");
-  const v1::Job job = world.WaitForEnd("rebooted");
-  ASSERT_EQ(job.attempts_size(), 2);
-  EXPECT_EQ(job.attempts(0).end(), v1::NODE_LOST);
-}
-
-TEST(JobRecovery, AcceptedCancelIsPassedOnByTheNextDaemon) {
-  JobWorld world;
-  Steps steps;
-  world.launcher().Then([&](FakeRun& run) {
-    run.Claim();
-    run.StartRank();
-    steps.Await(run, 1);
-    if (!run.WaitForStop()) return;
-    run.Exit(v1::STOPPED);
-  });
-  world.Start();
-  world.Create("cancelled");
-  world.WaitForState("cancelled", v1::RUNNING);
-  ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "cancelled").ok());
-  world.Stop();
-  // As if the daemon had died between the commit and control.binpb.
-  const std::string uid = [&] {
-    world.Start();
-    const std::string found = world.Get("cancelled").uid();
-    world.Stop();
-    return found;
-  }();
-  const std::string folder = world.options().attempts_dir + "/" + uid + "-1";
-  FileSystem::Posix().Remove(folder + "/control.binpb").IgnoreError();
-  world.Start();
-  EXPECT_EQ(world.Get("cancelled").state(), v1::STOPPING);
-  steps.Allow(1);
-  EXPECT_EQ(world.WaitForEnd("cancelled").state(), v1::CANCELLED);
 }
 
 TEST(JobRecovery, UnreadableJobMovesToLostAndFoundAndTheOthersRun) {

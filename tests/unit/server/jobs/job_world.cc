@@ -39,9 +39,15 @@ v1::DatasetManifest TwoClasses() {
 
 const Caller JobWorld::kAna = {"ana", false};
 
-JobWorld::JobWorld() {
-  options_.attempts_dir = dir_.File("attempts");
-  options_.lost_and_found_dir = dir_.File("lost+found");
+JobWorld::JobWorld() : JobWorld("", FileSystem::Posix(), "") {}
+
+JobWorld::JobWorld(std::string path, FileSystem& fs, std::string vfs)
+    : dir_(path.empty() ? std::make_unique<TempDir>() : nullptr),
+      path_(path.empty() ? dir_->path() : std::move(path)),
+      fs_(fs),
+      vfs_(std::move(vfs)) {
+  options_.attempts_dir = path_ + "/attempts";
+  options_.lost_and_found_dir = path_ + "/lost+found";
   options_.worker_binary = "/usr/bin/true";
   options_.cpu_slots = 2;
   options_.gpu_devices = {"gpu:0"};
@@ -58,7 +64,7 @@ JobWorld::JobWorld() {
   options_.find_model = [](const std::string& name) -> absl::StatusOr<ModelLocation> {
     return absl::NotFoundError(name);
   };
-  launcher_ = std::make_unique<FakeLauncher>();
+  launcher_ = std::make_unique<FakeLauncher>(fs_);
 }
 
 JobWorld::~JobWorld() { Stop(); }
@@ -70,7 +76,8 @@ void JobWorld::Stop() {
 
 void JobWorld::Start() {
   Database::Options options;
-  options.path = dir_.File("skytrain.db");
+  options.path = path_ + "/skytrain.db";
+  options.vfs = vfs_;
   auto database = Database::Open(options);
   ASSERT_TRUE(database.ok()) << database.status();
   database_ = *std::move(database);

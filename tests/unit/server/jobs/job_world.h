@@ -22,7 +22,9 @@ namespace skytrain {
 // scripted attempts. Restart() leaves everything as a killed daemon would and starts anew on it.
 class JobWorld {
  public:
-  JobWorld();
+  JobWorld();  // In a folder of its own.
+  // In `path`, on a disk as `fs` and the sqlite3_vfs `vfs` make it.
+  JobWorld(std::string path, FileSystem& fs, std::string vfs);
   ~JobWorld();
 
   void Stop();
@@ -34,7 +36,7 @@ class JobWorld {
   FakeLauncher& launcher() { return *launcher_; }
   Database& database() { return *database_; }
   EventHub& hub() { return *hub_; }
-  const std::string& path() const { return dir_.path(); }
+  const std::string& path() const { return path_; }
 
   // A small valid request; `id` as job_id.
   static v1::CreateJobRequest Request(const std::string& id);
@@ -51,7 +53,10 @@ class JobWorld {
   static const Caller kAna;
 
  private:
-  TempDir dir_;
+  std::unique_ptr<TempDir> dir_;
+  const std::string path_;
+  FileSystem& fs_;
+  const std::string vfs_;
   JobManager::Options options_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<EventHub> hub_;
