@@ -366,7 +366,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
     const Watchdog watchdog([&] {
       (void)database->Write(Database::Priority::kControl,
                             [](Connection&) { return absl::OkStatus(); });
-      (void)jobs.DeviceHolders();
+      (void)jobs.Devices();
     });
     int signal = 0;
     while (sigwait(&stop_signals, &signal) != 0) {

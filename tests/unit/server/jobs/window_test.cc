@@ -327,7 +327,7 @@ TEST(Window, ProcessInDState) {
   absl::SleepFor(absl::Milliseconds(1500));
   EXPECT_EQ(world.Get("undead").state(), v1::STOPPING) << "never a false end";
   int held = 0;
-  for (const auto& [device, job] : world.jobs().DeviceHolders()) held += job == "jobs/undead";
+  for (const DeviceUse& use : world.jobs().Devices()) held += use.job == "jobs/undead";
   EXPECT_GE(held, 1) << "its device is not handed out";
   steps.Allow(1);
   EXPECT_EQ(world.WaitForEnd("undead").state(), v1::CANCELLED);
