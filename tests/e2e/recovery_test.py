@@ -77,6 +77,21 @@ class RecoveryTest(unittest.TestCase):
         self.assertEqual(len(self.node.json("show", job)["attempts"]), 1)
         self.assertEqual(self.digest(job), self.digest(unbroken))
 
+    def test_preempted_job_goes_on_to_the_same_bits(self):
+        self.node.stop()
+        self.node.flags = ["--cpus", "1", "--max-priority", "10"]
+        self.node.start()
+        unbroken = self.node.submit(GALAXIES, "--wait")
+        job = self.node.submit(GALAXIES + "queue: {preemptible: true}\n")
+        self.running_after_checkpoint(job)
+        self.node.submit(GALAXIES, "--wait", "--set", "train.epochs=1", "--set", "queue.priority=10")
+        self.node.run("wait", job)
+        attempts = self.node.json("show", job)["attempts"]
+        self.assertEqual([attempt["end"] for attempt in attempts], ["PREEMPTED", "COMPLETED"])
+        self.assertGreater(attempts[1]["resumed_from_step"], 0)
+        self.assertEqual(self.digest(job), self.digest(unbroken))
+        self.assertEqual(self.validation_curve(job), self.validation_curve(unbroken))
+
     def test_stopped_daemon_leaves_jobs_alone_and_exits_with_0(self):
         job = self.node.submit(GALAXIES)
         self.running_after_checkpoint(job)
