@@ -106,6 +106,7 @@ class Probe {
   absl::Status Greet();
   absl::Status UseClientCertificate();
   absl::Status HandshakeFault(int error) const;
+  absl::Status HungUp() const;
   absl::Status RefusedCertificate(absl::string_view why) const;
   std::string server() const { return target_.Authority(); }
 
@@ -237,14 +238,28 @@ absl::Status Probe::HandshakeFault(int error) const {
     default:
       break;
   }
-  const char* text = reason != 0 ? ERR_reason_error_string(code) : "it closed the connection";
-  // A server may hang up on who shows no certificate, or one that it does not take; so does a link
-  // that breaks.
-  return Unreachable(
-      "TLS_FAILED",
-      absl::StrCat(
-          "the TLS handshake with ", server(), " failed (", text, ")",
-          certificate_wanted_ ? "; it asked for a client certificate: --cert, --key" : ""));
+  if (reason == 0 || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return HungUp();
+  return Unreachable("TLS_FAILED", absl::StrCat("the TLS handshake with ", server(), " failed (",
+                                                ERR_reason_error_string(code), ")"));
+}
+
+// gRPC's server hangs up without a word on who shows no certificate, or one that it does not take.
+// So does a link that breaks, which is why it is worth another try.
+absl::Status Probe::HungUp() const {
+  if (!certificate_wanted_) {
+    return Unreachable("TLS_FAILED", absl::StrCat("the TLS handshake with ", server(),
+                                                  " failed (it closed the connection)"));
+  }
+  if (files_.certificate.empty()) {
+    return Unreachable(
+        "NO_CLIENT_CERTIFICATE",
+        absl::StrCat(server(), " asked for a client certificate and hung up: give ",
+                     "one with --cert FILE --key FILE (SKYTRAIN_CERT, ", "SKYTRAIN_KEY)"));
+  }
+  if (CertificateExpiry(files_.certificate) < absl::Now()) return RefusedCertificate("");
+  return Unreachable("CLIENT_CERTIFICATE_REFUSED",
+                     absl::StrCat(server(), " hung up when it saw the client certificate: either ",
+                                  "it does not know the CA that signed it, or the link broke"));
 }
 
 absl::Status Probe::RefusedCertificate(absl::string_view why) const {

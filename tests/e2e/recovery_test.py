@@ -70,7 +70,10 @@ class RecoveryTest(unittest.TestCase):
         self.node.kill()
         os.kill(worker, 0)  # It goes on without the daemon.
         self.node.start()
-        output, errors = watch.communicate(timeout=120)
+        # Not communicate(): it would leave out what readline() had read ahead.
+        with watch:
+            output = watch.stdout.read()
+            errors = watch.stderr.read()
         self.assertEqual(watch.returncode, 0, errors)
         sequence = [json.loads(line)["seq"] for line in [first, *output.splitlines()]]
         self.assertEqual(sequence, list(range(1, len(sequence) + 1)))
