@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "common/errors.h"
+#include "common/utf8.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/duration.pb.h"
 
@@ -50,11 +52,7 @@ std::string Quote(const Node& node) {
     case Node::Kind::kScalar:
       break;
   }
-  constexpr size_t kLongest = 60;
-  const std::string text = node.scalar.size() > kLongest
-                               ? absl::StrCat(node.scalar.substr(0, kLongest), "…")
-                               : node.scalar;
-  return absl::StrCat(node.quoted ? "the text " : "", "\"", text, "\"");
+  return absl::StrCat(node.quoted ? "the text " : "", "\"", Quotable(node.scalar), "\"");
 }
 
 // Sets one value: a field that is not repeated, or a new element of one that is.
@@ -152,7 +150,7 @@ class Reader {
     std::vector<std::string> names;
     for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
     std::string text =
-        absl::StrCat("unknown key '", entry.key, "'", path.empty() ? "" : " in ", path);
+        absl::StrCat("unknown key '", Quotable(entry.key), "'", path.empty() ? "" : " in ", path);
     if (const std::string nearest = NearestName(entry.key, names); !nearest.empty()) {
       absl::StrAppend(&text, "; did you mean '", nearest, "'?");
     } else {
@@ -315,9 +313,11 @@ Position PositionMap::Find(absl::string_view path) const {
   }
 }
 
-absl::Status ParseMessage(absl::string_view text, const std::string& source,
+absl::Status ParseMessage(absl::string_view text, const std::string& file,
                           absl::Span<const std::string> overrides, Message& message,
                           PositionMap* positions) {
+  // A file name may be any bytes; the errors that it goes into may not.
+  const std::string source = IsValidUtf8(file) ? file : absl::CHexEscape(file);
   std::vector<Problem> problems;
   Node root = ParseTree(text, source, problems);
   for (const std::string& assignment : overrides) ApplyOverride(assignment, root, problems);

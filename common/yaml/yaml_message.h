@@ -31,7 +31,7 @@ class PositionMap {
 // whose `field` is the position and whose description names the key:
 //   galaxies.yaml:9:3: unknown key 'batchsize' in train; did you mean 'batch_size'?
 // `positions` may be null; it is filled as far as the document was understood.
-absl::Status ParseMessage(absl::string_view text, const std::string& source,
+absl::Status ParseMessage(absl::string_view text, const std::string& file,
                           absl::Span<const std::string> overrides,
                           google::protobuf::Message& message, PositionMap* positions);
 

@@ -11,6 +11,8 @@
 #include <sstream>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/utf8.h"
@@ -26,6 +28,14 @@ Position Whole(const std::string& source) {
   Position position;
   position.source = source;
   return position;
+}
+
+// Text that the parser reads as it stands. It would take zeros for UTF-16 or UTF-32, whose
+// characters it does not check. Messages quote the text, and travel as protobuf's strings.
+bool IsText(absl::string_view text, const Position& at, std::vector<Problem>& problems) {
+  if (IsValidUtf8(text) && !absl::StrContains(text, '\0')) return true;
+  Report(problems, at, "is not UTF-8 text");
+  return false;
 }
 
 size_t CountNodes(const Node& node) {
@@ -147,9 +157,9 @@ class TreeBuilder : public YAML::EventHandler {
       return;
     }
     if (const Node::Entry* first = map.Find(key.scalar)) {
-      Report(
-          problems_, key.at,
-          absl::StrCat("key '", key.scalar, "' is set twice, first at line ", first->key_at.line));
+      Report(problems_, key.at,
+             absl::StrCat("key '", Quotable(key.scalar), "' is set twice, first at line ",
+                          first->key_at.line));
       return;
     }
     // The parser places a value that is not there at whatever follows.
@@ -177,6 +187,13 @@ void SetSource(const Position& at, Node& node) {
 
 }  // namespace
 
+std::string Quotable(absl::string_view text) {
+  constexpr size_t kLongest = 100;
+  const absl::string_view cut = Utf8Prefix(text, kLongest);
+  return absl::StrCat(IsValidUtf8(cut) ? std::string(cut) : absl::CHexEscape(cut),
+                      cut.size() < text.size() ? "…" : "");
+}
+
 std::string Position::ToString() const {
   return line == 0 ? source : absl::StrCat(source, ":", line, ":", column);
 }
@@ -193,11 +210,7 @@ Node ParseTree(absl::string_view text, const std::string& source, std::vector<Pr
     Report(problems, Whole(source), "is larger than 1 MiB");
     return Node();
   }
-  // Messages quote the text, and travel as protobuf's strings.
-  if (!IsValidUtf8(text)) {
-    Report(problems, Whole(source), "is not UTF-8 text");
-    return Node();
-  }
+  if (!IsText(text, Whole(source), problems)) return Node();
   TreeBuilder builder(source, problems);
   // The one place where yaml-cpp's exceptions are caught.
   try {
@@ -219,35 +232,42 @@ Node ParseTree(absl::string_view text, const std::string& source, std::vector<Pr
     Position at = Whole(source);
     at.line = e.mark.line + 1;
     at.column = e.mark.column + 1;
-    Report(problems, std::move(at), absl::StrCat("not valid YAML: ", e.msg));
+    Report(problems, std::move(at), absl::StrCat("not valid YAML: ", Quotable(e.msg)));
   }
   return Node();
 }
 
 void ApplyOverride(absl::string_view assignment, Node& root, std::vector<Problem>& problems) {
   const Position at = Whole("--set");
+  if (!IsText(assignment, at, problems)) return;
   const size_t equals = assignment.find('=');
   const absl::string_view path = absl::StripAsciiWhitespace(assignment.substr(0, equals));
   if (equals == absl::string_view::npos || path.empty()) {
-    Report(problems, at, absl::StrCat("write KEY=VALUE, not '", assignment, "'"));
+    Report(problems, at, absl::StrCat("write KEY=VALUE, not '", Quotable(assignment), "'"));
+    return;
+  }
+  const std::vector<absl::string_view> keys = absl::StrSplit(path, '.');
+  if (keys.size() > kMaxOverrideKeys) {
+    Report(problems, at, absl::StrCat("more than ", kMaxOverrideKeys, " keys in ", Quotable(path)));
     return;
   }
   std::vector<Problem> found;
   Node value = ParseTree(assignment.substr(equals + 1), "--set", found);
   for (Problem& problem : found) {
-    Report(problems, at, absl::StrCat(path, ": ", problem.text));
+    Report(problems, at, absl::StrCat(Quotable(path), ": ", problem.text));
   }
   if (!found.empty()) return;
   SetSource(at, value);
 
   Node* node = &root;
-  for (absl::string_view key : absl::StrSplit(path, '.')) {
+  for (const absl::string_view key : keys) {
     if (node->kind == Node::Kind::kNull) {
       node->kind = Node::Kind::kMap;
       if (node->at.source.empty()) node->at = at;
     }
     if (node->kind != Node::Kind::kMap) {
-      Report(problems, at, absl::StrCat(path, ": '", key, "' lies below a value, not a map"));
+      Report(problems, at,
+             absl::StrCat(Quotable(path), ": '", Quotable(key), "' lies below a value, not a map"));
       return;
     }
     Node::Entry* entry = node->Find(key);

@@ -49,8 +49,14 @@ struct Node::Entry {
 inline constexpr size_t kMaxBytes = 1 << 20;
 inline constexpr size_t kMaxNodes = 100'000;  // After aliases are resolved ("billion laughs").
 
+inline constexpr size_t kMaxOverrideKeys = 32;  // Of an override's "a.b.c".
+
+// Text of the user's, fit for a message: valid UTF-8 and not overlong.
+std::string Quotable(absl::string_view text);
+
 // Parses one document (none is a null). `source` names it in positions. Syntax errors, duplicate
-// keys, keys that are not text, a second document and too large a document go to `problems`.
+// keys, keys that are not text, a second document, text that is not UTF-8 and too large a document
+// go to `problems`. Everything in the tree and in `problems` is valid UTF-8 where `source` is.
 Node ParseTree(absl::string_view text, const std::string& source, std::vector<Problem>& problems);
 
 // Applies "a.b=c": the value is YAML, maps on the way are made where they are missing.

@@ -23,7 +23,6 @@ namespace {
 constexpr uint64_t kLargestFile = uint64_t{2} << 30;
 constexpr size_t kMostColumns = 65536;
 constexpr size_t kLongestCell = 1 << 20;
-constexpr size_t kMostCells = 100'000'000;  // Of 32 bytes each.
 
 class Parser {
  public:
@@ -138,7 +137,8 @@ absl::StatusOr<size_t> CsvTable::Column(absl::string_view name, absl::string_vie
       " It has ", SomeOf(header, static_cast<int64_t>(header.size()), 20)));
 }
 
-absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, const std::string& path) {
+absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, const std::string& path,
+                                  size_t most_cells) {
   absl::ConsumePrefix(&text, "\xef\xbb\xbf");
   CsvTable table;
   table.path = path;
@@ -152,8 +152,9 @@ absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, const std::string& pat
       return parser.Wrong(
           line, absl::StrCat(cells.size(), " cells, the header has ", table.header.size()));
     }
-    if (table.rows.size() >= kMostCells / table.header.size()) {
-      return parser.Wrong(line, absl::StrCat("more than ", Grouped(kMostCells), " cells"));
+    if (table.rows.size() >= most_cells / table.header.size()) {
+      return parser.Wrong(
+          line, absl::StrCat("more than ", Grouped(static_cast<int64_t>(most_cells)), " cells"));
     }
     table.rows.push_back(std::move(cells));
     table.lines.push_back(line);

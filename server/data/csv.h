@@ -30,7 +30,10 @@ struct CsvTable {
 // GiB, 65,536 columns, 1 MiB a cell, 100 million cells).
 absl::StatusOr<CsvTable> ReadCsv(const std::string& path);
 
-// The same from memory; `path` is for messages.
-absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, const std::string& path);
+inline constexpr size_t kMostCells = 100'000'000;  // Of 32 bytes each.
+
+// The same from memory; `path` is for messages. Tests give less than the 4 GB of `most_cells`.
+absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, const std::string& path,
+                                  size_t most_cells = kMostCells);
 
 }  // namespace skytrain::data

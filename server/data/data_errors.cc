@@ -73,12 +73,9 @@ absl::Status Stopped() { return absl::CancelledError("stopped while the data was
 
 std::string Quotable(absl::string_view text) {
   constexpr size_t kLongest = 200;
-  size_t end = std::min(text.size(), kLongest);
-  // Not in the middle of a UTF-8 sequence.
-  while (end > 0 && end < text.size() && (text[end] & 0xC0) == 0x80) --end;
-  absl::string_view cut = text.substr(0, end);
+  const absl::string_view cut = Utf8Prefix(text, kLongest);
   return absl::StrCat(IsValidUtf8(cut) ? absl::Utf8SafeCHexEscape(cut) : absl::CHexEscape(cut),
-                      end < text.size() ? "..." : "");
+                      cut.size() < text.size() ? "..." : "");
 }
 
 std::string SomeOf(const std::vector<std::string>& names, int64_t count, size_t shown) {

@@ -12,12 +12,13 @@
 #include "absl/strings/string_view.h"
 #include "common/errors.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 
 namespace skytrain::spec {
 
 // Text of the user's, fit for an error message: control characters escaped, not overlong.
 inline std::string Quotable(absl::string_view text) {
-  return absl::Utf8SafeCHexEscape(text.substr(0, 80)) + (text.size() > 80 ? "…" : "");
+  return absl::Utf8SafeCHexEscape(Utf8Prefix(text, 80)) + (text.size() > 80 ? "…" : "");
 }
 
 // Collects what is wrong with an experiment, so that its author learns of all mistakes at once.

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
+#include "common/utf8.h"
 #include "skytrain/v1/experiment.pb.h"
 
 namespace skytrain::yaml {
@@ -185,6 +186,53 @@ TEST(YamlMessage, DeepNestingIsRefused) {
   const std::vector<std::string> mistakes = Mistakes(std::string(5000, '['));
   ASSERT_THAT(mistakes, SizeIs(1));
   EXPECT_THAT(mistakes[0], HasSubstr("not valid YAML"));
+}
+
+TEST(YamlMessage, TextThatTheParserWouldTakeForAnotherEncodingIsRefused) {
+  using namespace std::string_literals;
+  for (const std::string& text : {"name: \xff\n"s, "name: a\0b\n"s, "\0 \0\0"s, "\xc3"s}) {
+    EXPECT_THAT(Mistakes(text), ElementsAre("g.yaml: is not UTF-8 text"));
+  }
+}
+
+TEST(YamlMessage, MistakesAreUtf8WhereverTheyCutTheText) {
+  for (size_t shift = 0; shift < 4; ++shift) {
+    std::string text(shift, 'x');
+    for (int i = 0; i < 60; ++i) text += "\u00e9\u2022";
+    for (const std::string& mistake :
+         Mistakes("train: {epochs: " + text + ", " + text + ": 1}\n")) {
+      EXPECT_TRUE(IsValidUtf8(mistake)) << mistake;
+      EXPECT_THAT(mistake, HasSubstr("…"));
+    }
+  }
+  EXPECT_THAT(Mistakes("name: \"\\\u00e9\"\n"), ElementsAre(HasSubstr("not valid YAML")))
+      << "the parser names the first byte of a character after a backslash";
+}
+
+TEST(YamlMessage, AFileNameThatIsNotUtf8IsEscaped) {
+  v1::Experiment experiment;
+  const absl::Status status = ParseMessage("nme: a\n", "\xff.yaml", {}, experiment, nullptr);
+  ASSERT_THAT(ViolationsOf(status), SizeIs(1));
+  EXPECT_EQ(ViolationsOf(status)[0].field, "\\xff.yaml:1:1");
+}
+
+TEST(YamlMessage, NestedAnchorsAreBoundedAlsoWhenNothingRefersToThem) {
+  // Each anchor keeps a copy of all that lies below it: 200 anchors around 1000 values.
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "&a" + std::to_string(i) + " [";
+  for (int i = 0; i < 1000; ++i) text += "1,";
+  text += std::string(200, ']');
+  const std::vector<std::string> mistakes = Mistakes(text);
+  ASSERT_THAT(mistakes, SizeIs(1));
+  EXPECT_THAT(mistakes[0], HasSubstr("has more than 100000 values"));
+}
+
+TEST(YamlOverride, HostileOnesAreRefused) {
+  EXPECT_THAT(Mistakes("", {"train.\xff=1"}), ElementsAre("--set: is not UTF-8 text"));
+  EXPECT_THAT(Mistakes("", {"name=\xff"}), ElementsAre("--set: is not UTF-8 text"));
+  std::string deep = "a";
+  for (int i = 0; i < 100'000; ++i) deep += ".a";
+  EXPECT_THAT(Mistakes("", {deep + "=1"}), ElementsAre(HasSubstr("more than 32 keys")));
 }
 
 TEST(YamlOverride, ReplacesAndAddsValues) {

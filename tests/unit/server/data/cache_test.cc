@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <thread>
 
+#include "common/digest/digest.h"
 #include "common/errors.h"
+#include "server/data/cache_format.h"
 #include "server/data/dataset.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/server/data/make_files.h"
@@ -84,6 +87,33 @@ TEST_F(CacheTest, AnyDamageIsFoundAndTheFileBuiltAgain) {
   for (const size_t size : {size_t{0}, size_t{100}, size_t{5000}, whole.size() - 1}) {
     WriteWhole(path, whole.substr(0, size));
     EXPECT_TRUE(DecodesAgain(Options())) << size;
+  }
+}
+
+TEST_F(CacheTest, SizesThatOverflowAreRefusedThoughAllChecksumsAreRight) {
+  ASSERT_TRUE(DecodesAgain(Options()));
+  const std::string path = CacheFiles()[0];
+  const std::string whole = ReadWhole(path);
+  CacheHeader header;
+  std::memcpy(&header, whole.data(), sizeof(header));
+  CacheIndex index;
+  std::vector<uint32_t> crcs;
+  ASSERT_TRUE(DecodeIndex(absl::string_view(whole).substr(whole.size() - header.index_bytes),
+                          header.count, index, crcs)
+                  .ok());
+  // A file without pixels: images of side 0, or of one whose product with the rest is 0 in 64 bits.
+  const std::string bytes = EncodeIndex(index, {});
+  header.pixel_bytes = 0;
+  header.index_bytes = bytes.size();
+  header.index_crc = MaskCrc(Crc32c(bytes));
+  for (const uint32_t side : {uint32_t{0}, uint32_t{1} << 31}) {
+    header.side = side;
+    ASSERT_EQ(header.count * side * side * 3, 0u);
+    header.header_crc = HeaderCrc(header);
+    std::string file(kCacheHeaderBytes, '\0');
+    std::memcpy(file.data(), &header, sizeof(header));
+    WriteWhole(path, file + bytes);
+    EXPECT_EQ(CacheFile::Open(path).ok(), side == 0) << side;
   }
 }
 

@@ -60,6 +60,14 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCsv{"ManyColumns", std::string(70000, ','), "65,536 columns"}),
     [](const auto& info) { return info.param.name; });
 
+TEST(ParseCsv, MoreCellsThanTheMemoryBoundAreRefusedAtTheirLine) {
+  const std::string text = "a,b\n1,2\n3,4\n5,6\n";
+  EXPECT_TRUE(ParseCsv(text, "t.csv", 6).ok());
+  const absl::Status status = ParseCsv(text, "t.csv", 5).status();
+  EXPECT_EQ(ReasonOf(status), "DATA_INVALID");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("t.csv:4: more than 5 cells"));
+}
+
 TEST(CsvTable, UnknownColumnNamesTheNearest) {
   const auto table = ParseCsv("GalaxyID,Label\n1,2\n", "t.csv");
   EXPECT_THAT(std::string(table->Column("GalaxyId", "data.files.id").status().message()),

@@ -2,8 +2,10 @@
 
 #include <string>
 
+#include "absl/strings/match.h"
 #include "common/digest/digest.h"
 #include "common/errors.h"
+#include "common/utf8.h"
 #include "gtest/gtest.h"
 #include "tests/support/temp_dir.h"
 
@@ -80,6 +82,31 @@ TEST(SafetensorsTest, DamagedFilesAreRefused) {
     const auto file = ParseSafetensors(test.content);
     EXPECT_EQ(file.status().code(), absl::StatusCode::kDataLoss) << test.what;
     EXPECT_EQ(ReasonOf(file.status()), "SAFETENSORS_CORRUPT") << test.what;
+  }
+}
+
+TEST(SafetensorsTest, LongAndBinaryNamesAreCutAndEscapedInMessages) {
+  const std::string name(1 << 20, 'n'), type(1 << 20, 'T');
+  const struct {
+    const char* what;
+    std::string header;
+    const char* says;
+  } cases[] = {
+      {"long name", R"({")" + name + R"(":3})", "is malformed"},
+      {"long type", R"({"a":{"dtype":")" + type + R"(","shape":[],"data_offsets":[0,0]}})",
+       "unknown type"},
+      {"long name out of range",
+       R"({")" + name + R"(":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "lies at bytes"},
+      {"control characters", R"({"a\u0001\n":3})", "a\\x01\\n"},
+      // One byte of a character lies behind the cut.
+      {"cut character", "{\"" + std::string(99, 'n') + "\u00e9\":3}", "\\xc3\""},
+  };
+  for (const auto& test : cases) {
+    const absl::Status status = ParseSafetensors(File(test.header, "")).status();
+    EXPECT_EQ(ReasonOf(status), "SAFETENSORS_CORRUPT") << test.what;
+    EXPECT_LT(status.message().size(), 500) << test.what;
+    EXPECT_TRUE(IsValidUtf8(status.message())) << test.what;
+    EXPECT_TRUE(absl::StrContains(status.message(), test.says)) << test.what << ": " << status;
   }
 }
 
