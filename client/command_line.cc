@@ -45,8 +45,13 @@ struct Parsed {
   DialStdioOptions dial_stdio;
 };
 
-// How to get to the server, beyond where it is.
-void AddLinkOptions(CLI::App& command, Context& context) {
+// Where the server is and how to get to it.
+void AddServerOptions(CLI::App& command, Context& context) {
+  command
+      .add_option("--server", context.server,
+                  "unix:PATH, HOST:PORT (TLS) or ssh://[USER@]NODE; else SKYTRAIN_SERVER, else the "
+                  "default socket")
+      ->type_name("SERVER");
   command.add_option("--ca", context.tls.ca, "Trust this CA; else SKYTRAIN_CA, else the system's")
       ->type_name("FILE");
   command.add_option("--cert", context.tls.certificate, "Client certificate; else SKYTRAIN_CERT")
@@ -77,13 +82,7 @@ CLI::App* Add(CLI::App& app, Context& context, Parsed& parsed, const std::string
   command->add_option("--output", parsed.format, "table, json or jsonl (metrics: also csv)")
       ->check(CLI::IsMember(formats))
       ->type_name("FORMAT");
-  command
-      ->add_option(
-          "--server", context.server,
-          "unix:PATH, HOST:PORT (TLS) or ssh://[USER@]NODE; else SKYTRAIN_SERVER, else the "
-          "default socket")
-      ->type_name("SERVER");
-  AddLinkOptions(*command, context);
+  AddServerOptions(*command, context);
   command->callback([&parsed, run = std::move(run)] { parsed.run = run; });
   return command;
 }
@@ -310,6 +309,7 @@ int RunCommandLine(int argc, char** argv, Context& context) {
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Help of all commands");
   Parsed parsed;
+  AddServerOptions(app, context);  // Before the command they mean the same.
   AddSubmit(app, context, parsed);
   AddLooking(app, context, parsed);
   AddMetrics(app, context, parsed);

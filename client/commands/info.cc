@@ -15,13 +15,14 @@ absl::StatusOr<ExitCode> Info(Context& context) {
   ASSIGN_OR_RETURN(const v1::ServerInfo info, client->GetServerInfo());
   ASSIGN_OR_RETURN(const v1::ListDevicesResponse devices, client->ListDevices());
   if (context.format == Format::kTable) {
-    context.Out(absl::StrCat("server  ", client->target().shown, " on ", Printable(info.hostname()),
-                             "\n", "version ", Printable(info.version()), "  ",
-                             Printable(info.build()), ", up ",
-                             FormatAge(absl::Now() - ToTime(info.start_time())), "\n", "you     ",
-                             Printable(info.caller()), "\n", "data    ",
-                             Printable(absl::StrJoin(info.data_roots(), ", ")), "\n\n",
-                             DeviceTable(devices, context.out())));
+    context.Out(
+        absl::StrCat("server  ", client->target().shown, " on ", Printable(info.hostname()), "\n",
+                     "version ", Printable(info.version()), "  ", Printable(info.build()), ", up ",
+                     FormatAge(absl::Now() - ToTime(info.start_time())), "\n", "you     ",
+                     Printable(info.caller()), "\n", "data    ",
+                     info.data_roots().empty() ? "wherever the server's user may read"
+                                               : Printable(absl::StrJoin(info.data_roots(), ", ")),
+                     "\n\n", DeviceTable(devices, context.out())));
     return kExitOk;
   }
   JsonWriter json(context.format == Format::kJson);

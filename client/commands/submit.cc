@@ -80,7 +80,12 @@ absl::Status CheckData(Context& context, Client& client, bool upload, v1::Experi
   MakePathsAbsolute(client.target(), *experiment.mutable_data());
   const absl::Status found = Inspect(context, client, experiment.data(), target);
   const std::string reason = ReasonOf(found);
-  if (!upload || (reason != "DATA_NOT_FOUND" && reason != "OUTSIDE_DATA_ROOTS")) return found;
+  if (reason != "DATA_NOT_FOUND" && reason != "OUTSIDE_DATA_ROOTS") return found;
+  if (!upload) {
+    return ErrorWithReason(
+        found.code(), reason,
+        absl::StrCat(found.message(), "; data that are here go along with --upload"));
+  }
   RETURN_IF_ERROR(UploadData(context, client, typed, *experiment.mutable_data()));
   return Inspect(context, client, experiment.data(), target);
 }
