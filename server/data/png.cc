@@ -11,8 +11,6 @@
 namespace skytrain::data {
 namespace {
 
-constexpr size_t kLargestChunk = 16 << 20;
-
 struct Source {
   absl::string_view rest;
   char message[128] = "";
@@ -51,7 +49,9 @@ bool ReadHeader(Png& png, Source* source) {
   if (setjmp(png_jmpbuf(png.read)) != 0) return false;
   png_set_read_fn(png.read, source, ReadBytes);
   png_set_user_limits(png.read, kLargestSide, kLargestSide);
-  png_set_chunk_malloc_max(png.read, kLargestChunk);
+  // Text, profiles and the like change no pixel. Some are read as a whole, into memory of the
+  // length that they claim, whatever png_set_chunk_malloc_max says.
+  png_set_keep_unknown_chunks(png.read, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_read_info(png.read, png.info);
   return true;
 }
