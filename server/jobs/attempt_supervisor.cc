@@ -103,16 +103,7 @@ std::optional<AttemptVerdict> AttemptSupervisor::Adopt() {
 
 std::optional<AttemptVerdict> AttemptSupervisor::Follow() {
   SpoolTailer::Offsets offsets;
-  while (!Stopped()) {
-    const absl::Status read = environment_.database.Read([&](Connection& connection) {
-      auto stored = SpoolOffsets(connection, journal_->uid(), number_);
-      if (stored.ok()) offsets = *std::move(stored);
-      return stored.status();
-    });
-    if (read.ok()) break;
-    environment_.Log(read.message());
-    Pause(kRetryStore);
-  }
+  while (!Stopped() && !LoadOffsets(offsets)) Pause(kRetryStore);
   tailer_ = std::make_unique<SpoolTailer>(dir_, offsets);
   watcher_.Watch(dir_.path());
   follow_since_ = processes_checked_ = environment_.clock.Monotonic();
@@ -129,6 +120,38 @@ std::optional<AttemptVerdict> AttemptSupervisor::Follow() {
     watcher_.Wait(environment_.options.poll_interval);
   }
   return std::nullopt;
+}
+
+bool AttemptSupervisor::LoadOffsets(SpoolTailer::Offsets& offsets) {
+  std::vector<SpoolOffset> stored;
+  const absl::Status read = environment_.database.Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(stored, SpoolOffsets(connection, journal_->uid(), number_));
+    return absl::OkStatus();
+  });
+  if (!read.ok()) {
+    environment_.Log(read.message());
+    return false;
+  }
+  offsets.clear();
+  for (const SpoolOffset& spool : stored) {
+    if (!spool.damaged) {
+      offsets.emplace_back(spool.file, spool.offset);
+      continue;
+    }
+    if (!TellGap(absl::StrCat("how far ", spool.file, " was read is damaged in the database: ",
+                              "it is read again from its start, so events may come twice"))) {
+      return false;
+    }
+    const absl::Status forgotten =
+        environment_.database.Write(Database::Priority::kControl, [&](Connection& connection) {
+          return DeleteSpoolOffset(connection, journal_->uid(), number_, spool.file);
+        });
+    if (!forgotten.ok()) {
+      environment_.Log(forgotten.message());
+      return false;
+    }
+  }
+  return true;
 }
 
 std::optional<AttemptVerdict> AttemptSupervisor::CheckClaim(absl::Duration now) {

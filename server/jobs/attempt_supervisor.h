@@ -76,6 +76,9 @@ class AttemptSupervisor {
   absl::Duration Grace() const;
   // Says so, once, when processes are left long after they should have been killed.
   void TellUndead(absl::Duration now);
+  // How far the spools are stored. A damaged offset is forgotten, with a Gap: its spool is read
+  // anew. False: try again later.
+  bool LoadOffsets(SpoolTailer::Offsets& offsets);
   // Appends a Gap. False when it could not be stored.
   bool TellGap(const std::string& reason);
   // Stores what is new. False when it could not be stored: try again later.

@@ -41,6 +41,26 @@ absl::StatusOr<std::vector<Recovered>> ReadJobs(Connection& connection, const st
   return jobs;
 }
 
+// One job that cannot be read must not keep the others from running.
+void PutAside(const AttemptEnvironment& environment, const std::string& uid,
+              const absl::Status& why) {
+  const absl::Status aside = SetAside(environment, uid, why);
+  environment.Log(absl::StrCat(
+      "job ", uid, " cannot be read: ", why.message(),
+      aside.ok() ? "; it was moved to lost+found" : "; it is left alone: ", aside.message()));
+}
+
+// A job that claims to be over, in a row that is damaged, may be one that should go on.
+absl::Status PutAsideDamaged(const AttemptEnvironment& environment) {
+  std::vector<JobRow> damaged;
+  RETURN_IF_ERROR(environment.database.Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(damaged, DamagedJobsOutside(connection, LiveStates()));
+    return absl::OkStatus();
+  }));
+  for (const JobRow& row : damaged) PutAside(environment, row.uid, FromRow(row).status());
+  return absl::OkStatus();
+}
+
 void FinishDeletes(const AttemptEnvironment& environment) {
   std::vector<std::string> uids;
   absl::Status status = environment.database.Read([&](Connection& connection) -> absl::Status {
@@ -65,17 +85,14 @@ absl::Status RecoverJobs(const AttemptEnvironment& environment, JobDispatcher& d
     }));
     for (Recovered& job : jobs) {
       after = job.uid;
-      // One job that cannot be read must not keep the others from running.
       if (job.record.ok()) {
         dispatcher.Add(*std::move(job.record));
       } else {
-        const absl::Status aside = SetAside(environment, job.uid, job.record.status());
-        environment.Log(absl::StrCat(
-            "job ", job.uid, " cannot be read: ", job.record.status().message(),
-            aside.ok() ? "; it was moved to lost+found" : "; it is left alone: ", aside.message()));
+        PutAside(environment, job.uid, job.record.status());
       }
     }
   } while (!jobs.empty());
+  RETURN_IF_ERROR(PutAsideDamaged(environment));
   FinishDeletes(environment);
   return absl::OkStatus();
 }

@@ -156,15 +156,16 @@ absl::StatusOr<std::vector<SpoolTail>> SpoolTails(FileSystem& fs, Database& data
     if (!spools.ok()) continue;  // The folder was removed by hand.
     const auto left = dir.NoProcessLeft();
     if (!left.ok() || !*left) continue;
-    std::vector<std::pair<std::string, uint64_t>> offsets;
+    std::vector<SpoolOffset> offsets;
     RETURN_IF_ERROR(database.Read([&](Connection& connection) -> absl::Status {
       ASSIGN_OR_RETURN(offsets, SpoolOffsets(connection, job.uid(), attempt.number()));
       return absl::OkStatus();
     }));
     for (const auto& [file, size] : *spools) {
       const auto stored = std::find_if(offsets.begin(), offsets.end(),
-                                       [&](const auto& offset) { return offset.first == file; });
-      const uint64_t end = stored == offsets.end() ? 0 : stored->second;
+                                       [&](const auto& offset) { return offset.file == file; });
+      if (stored != offsets.end() && stored->damaged) continue;
+      const uint64_t end = stored == offsets.end() ? 0 : stored->offset;
       if (size <= end) continue;
       tails.push_back({attempt.number(), file, absl::StrCat(dir.path(), "/", file),
                        static_cast<int64_t>(end), static_cast<int64_t>(size - end)});

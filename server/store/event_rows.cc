@@ -1,7 +1,6 @@
 #include "server/store/event_rows.h"
 
 #include "absl/strings/str_cat.h"
-#include "common/errors.h"
 #include "common/status_macros.h"
 #include "server/store/row_crc.h"
 
@@ -119,24 +118,29 @@ absl::Status PutSpoolOffset(Connection& connection, absl::string_view job_uid, i
   return put.Bind(5, OffsetCrc(job_uid, attempt, file, offset).masked()).Run();
 }
 
-absl::StatusOr<std::vector<std::pair<std::string, uint64_t>>> SpoolOffsets(
-    Connection& connection, absl::string_view job_uid, int attempt) {
+absl::StatusOr<std::vector<SpoolOffset>> SpoolOffsets(Connection& connection,
+                                                      absl::string_view job_uid, int attempt) {
   ASSIGN_OR_RETURN(Statement select, connection.Prepare("SELECT file, offset, crc32c "
                                                         "FROM spool_offsets "
                                                         "WHERE job_uid = ?1 AND number = ?2"));
   select.BindText(1, job_uid).Bind(2, attempt);
-  std::vector<std::pair<std::string, uint64_t>> offsets;
+  std::vector<SpoolOffset> offsets;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return offsets;
-    const auto& [file, offset] =
-        offsets.emplace_back(std::string(select.Text(0)), static_cast<uint64_t>(select.Int(1)));
-    if (OffsetCrc(job_uid, attempt, file, offset).Differs(select, 2)) {
-      return ErrorWithReason(
-          absl::StatusCode::kDataLoss, "STORE_CORRUPT",
-          absl::StrCat("job ", job_uid, ": how far ", file, " was read is damaged"));
-    }
+    SpoolOffset& stored = offsets.emplace_back(
+        SpoolOffset{std::string(select.Text(0)), static_cast<uint64_t>(select.Int(1))});
+    stored.damaged = OffsetCrc(job_uid, attempt, stored.file, stored.offset).Differs(select, 2);
   }
+}
+
+absl::Status DeleteSpoolOffset(Connection& connection, absl::string_view job_uid, int attempt,
+                               absl::string_view file) {
+  ASSIGN_OR_RETURN(
+      Statement remove,
+      connection.Prepare(
+          "DELETE FROM spool_offsets WHERE job_uid = ?1 AND number = ?2 AND file = ?3"));
+  return remove.BindText(1, job_uid).Bind(2, attempt).BindText(3, file).Run();
 }
 
 }  // namespace skytrain

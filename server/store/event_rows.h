@@ -46,7 +46,15 @@ absl::StatusOr<std::vector<std::string>> UidsWithoutJob(Connection& connection);
 
 absl::Status PutSpoolOffset(Connection& connection, absl::string_view job_uid, int attempt,
                             absl::string_view file, uint64_t offset);
-absl::StatusOr<std::vector<std::pair<std::string, uint64_t>>> SpoolOffsets(
-    Connection& connection, absl::string_view job_uid, int attempt);
+struct SpoolOffset {
+  std::string file;
+  uint64_t offset = 0;
+  bool damaged = false;  // As read: the checksum is wrong, the offset cannot be trusted.
+};
+absl::StatusOr<std::vector<SpoolOffset>> SpoolOffsets(Connection& connection,
+                                                      absl::string_view job_uid, int attempt);
+// Forgets the offset of `file`, so that it counts as not read.
+absl::Status DeleteSpoolOffset(Connection& connection, absl::string_view job_uid, int attempt,
+                               absl::string_view file);
 
 }  // namespace skytrain

@@ -14,8 +14,8 @@ namespace {
 
 constexpr absl::string_view kSelect =
     "SELECT j.uid, j.id, j.owner, j.state, j.last_seq, j.snapshot, s.spec, "
-    "j.crc32c, s.crc32c "
-    "FROM jobs j JOIN job_specs s ON s.uid = j.uid ";
+    "j.crc32c, s.crc32c, s.uid IS NULL "
+    "FROM jobs j LEFT JOIN job_specs s ON s.uid = j.uid ";
 
 RowCrc CrcOf(const JobRow& row) {
   return RowCrc().Add(row.uid).Add(row.state).Add(row.last_seq).Add(row.snapshot);
@@ -40,7 +40,8 @@ JobRow RowOf(const Statement& statement) {
   row.last_seq = statement.Int(4);
   row.snapshot = std::string(statement.Blob(5));
   row.spec = std::string(statement.Blob(6));
-  row.damaged = CrcOf(row).Differs(statement, 7) || SpecCrcOf(row).Differs(statement, 8);
+  row.damaged = CrcOf(row).Differs(statement, 7) || SpecCrcOf(row).Differs(statement, 8) ||
+                statement.Int(9) != 0;  // The uid is damaged here or there.
   return row;
 }
 
@@ -137,22 +138,25 @@ absl::StatusOr<std::vector<JobRow>> JobsInStates(Connection& connection, uint64_
   return AllRows(select);
 }
 
-absl::StatusOr<std::vector<std::string>> DamagedJobs(Connection& connection) {
-  ASSIGN_OR_RETURN(Statement select, connection.Prepare(absl::StrCat(kSelect, "ORDER BY j.uid")));
-  std::vector<std::string> uids;
+absl::StatusOr<std::vector<JobRow>> DamagedJobsOutside(Connection& connection, uint64_t states) {
+  // A state that is damaged may be no number at all.
+  ASSIGN_OR_RETURN(Statement select,
+                   connection.Prepare(absl::StrCat(
+                       kSelect, "WHERE ((?1 >> j.state) & 1) IS NOT 1 ORDER BY j.uid")));
+  select.Bind(1, static_cast<int64_t>(states));
+  std::vector<JobRow> damaged;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, select.Step());
-    if (!found) return uids;
+    if (!found) return damaged;
     JobRow row = RowOf(select);
-    if (row.damaged) uids.push_back(std::move(row.uid));
+    if (row.damaged) damaged.push_back(std::move(row));
   }
 }
 
 absl::Status DeleteJob(Connection& connection, absl::string_view uid) {
   for (absl::string_view sql :
        {"DELETE FROM jobs WHERE uid = ?1", "DELETE FROM job_specs WHERE uid = ?1",
-        "DELETE FROM attempts WHERE job_uid = ?1",
-        "DELETE FROM spool_offsets WHERE job_uid = ?1",
+        "DELETE FROM attempts WHERE job_uid = ?1", "DELETE FROM spool_offsets WHERE job_uid = ?1",
         "DELETE FROM event_floors WHERE job_uid = ?1"}) {
     ASSIGN_OR_RETURN(Statement statement, connection.Prepare(sql));
     RETURN_IF_ERROR(statement.BindText(1, uid).Run());

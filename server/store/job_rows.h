@@ -60,8 +60,9 @@ absl::StatusOr<std::vector<JobRow>> ListJobs(Connection& connection, const JobPa
 // first.
 absl::StatusOr<std::vector<JobRow>> JobsInStates(Connection& connection, uint64_t states,
                                                  absl::string_view after_uid, int limit);
-// Jobs whose rows fail their checksum, whatever state they claim to be in. Reads every row.
-absl::StatusOr<std::vector<std::string>> DamagedJobs(Connection& connection);
+// Jobs in no state of `states` (bit n: state n) whose rows fail their checksum: the state too may
+// be what is wrong. Reads every row.
+absl::StatusOr<std::vector<JobRow>> DamagedJobsOutside(Connection& connection, uint64_t states);
 // The job with its spec and attempts; not its events (they go in portions: DeleteBatches).
 absl::Status DeleteJob(Connection& connection, absl::string_view uid);
 
