@@ -151,6 +151,7 @@ absl::StatusOr<v1::Job> JobSubmission::Store(const Caller& caller,
     job.set_uid(NextUid());
     job.set_name(JobName(id));
     job.set_owner(caller.owner);
+    v1::Job created;
     stored =
         database_.Write(Database::Priority::kControl, [&](Connection& connection) -> absl::Status {
           if (!request.request_id().empty()) {
@@ -161,7 +162,8 @@ absl::StatusOr<v1::Job> JobSubmission::Store(const Caller& caller,
             RETURN_IF_ERROR(InsertRequest(connection, caller.owner, request.request_id(),
                                           {payload, job.uid()}));
           }
-          RETURN_IF_ERROR(JobJournal::Insert(connection, job, clock_.Now()));
+          created = job;  // Anew each time: on a disk that is just full this runs twice.
+          RETURN_IF_ERROR(JobJournal::Insert(connection, created, clock_.Now()));
           return SetFlopsPerSample(connection, job.uid(), admitted.estimate.flops_per_sample());
         });
     if (repeated) {
@@ -170,9 +172,9 @@ absl::StatusOr<v1::Job> JobSubmission::Store(const Caller& caller,
       return JobNotFound(request.job_id());
     }
     if (stored.ok()) {
-      dispatcher_.Add(JobRecord{job, {}});
-      lookup_.SetPlace(caller, job);
-      return job;
+      dispatcher_.Add(JobRecord{created, {}});
+      lookup_.SetPlace(caller, created);
+      return created;
     }
     if (!absl::IsAlreadyExists(stored)) return stored;
     if (!request.job_id().empty()) return JobExists(request.job_id());
