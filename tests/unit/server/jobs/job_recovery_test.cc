@@ -17,32 +17,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-int CountMetrics(const std::vector<v1::Event>& events) {
-  int count = 0;
-  for (const v1::Event& event : events) count += event.has_metrics();
-  return count;
-}
-
-std::vector<std::string> GapsOf(const std::vector<v1::Event>& events) {
-  std::vector<std::string> gaps;
-  for (const v1::Event& event : events) {
-    if (event.has_gap()) gaps.push_back(event.gap().reason());
-  }
-  return gaps;
-}
-
-// A script that goes on step by step as the test says.
-class Steps {
- public:
-  void Allow(int step) { allowed_ = step; }
-  void Await(FakeRun& run, int step) {
-    run.WaitUntil([this, step] { return allowed_ >= step; });
-  }
-
- private:
-  std::atomic<int> allowed_{0};
-};
-
 TEST(JobRecovery, QueuedJobStartsUnderTheNextDaemon) {
   JobWorld world;
   world.launcher().Then(TrainUntilStopped());

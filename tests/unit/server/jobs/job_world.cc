@@ -158,4 +158,18 @@ std::string JobWorld::AttemptFolder(const v1::Job& job, int number) const {
   return absl::StrCat(options_.attempts_dir, "/", job.uid(), "-", number);
 }
 
+int CountMetrics(const std::vector<v1::Event>& events) {
+  int count = 0;
+  for (const v1::Event& event : events) count += event.has_metrics();
+  return count;
+}
+
+std::vector<std::string> GapsOf(const std::vector<v1::Event>& events) {
+  std::vector<std::string> gaps;
+  for (const v1::Event& event : events) {
+    if (event.has_gap()) gaps.push_back(event.gap().reason());
+  }
+  return gaps;
+}
+
 }  // namespace skytrain

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -63,5 +64,20 @@ class JobWorld {
   std::unique_ptr<FakeLauncher> launcher_;
   std::unique_ptr<JobManager> jobs_;
 };
+
+// A script that goes on step by step as the test says.
+class Steps {
+ public:
+  void Allow(int step) { allowed_ = step; }
+  void Await(FakeRun& run, int step) {
+    run.WaitUntil([this, step] { return allowed_ >= step; });
+  }
+
+ private:
+  std::atomic<int> allowed_{0};
+};
+
+int CountMetrics(const std::vector<v1::Event>& events);
+std::vector<std::string> GapsOf(const std::vector<v1::Event>& events);
 
 }  // namespace skytrain
