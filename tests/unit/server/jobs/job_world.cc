@@ -82,7 +82,7 @@ void JobWorld::Start() {
   ASSERT_TRUE(database.ok()) << database.status();
   database_ = *std::move(database);
   hub_ = std::make_unique<EventHub>();
-  jobs_ = std::make_unique<JobManager>(options_, *database_, *hub_, *launcher_, FileSystem::Posix(),
+  jobs_ = std::make_unique<JobManager>(options_, *database_, *hub_, *launcher_, *daemon_fs_,
                                        Clock::Real());
   const absl::Status recovered = jobs_->Start();
   ASSERT_TRUE(recovered.ok()) << recovered;

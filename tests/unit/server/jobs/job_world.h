@@ -32,6 +32,8 @@ class JobWorld {
   void Start();
   void Restart();
 
+  // From the next Start on; the scripts of attempts keep theirs. `fs` must outlive Stop.
+  void SetDaemonFileSystem(FileSystem& fs) { daemon_fs_ = &fs; }
   JobManager::Options& options() { return options_; }  // Take effect at the next Start.
   JobManager& jobs() { return *jobs_; }
   FakeLauncher& launcher() { return *launcher_; }
@@ -57,6 +59,7 @@ class JobWorld {
   std::unique_ptr<TempDir> dir_;
   const std::string path_;
   FileSystem& fs_;
+  FileSystem* daemon_fs_ = &FileSystem::Posix();
   const std::string vfs_;
   JobManager::Options options_;
   std::unique_ptr<Database> database_;
