@@ -172,6 +172,10 @@ const std::vector<Key>& Keys() {
        KeepNumber(&RetentionPolicy::checkpoints, 1'000'000)},
       {"retention.cache_bytes", "--max-cache-bytes", "Size of the decoded data; 0: no bound", false,
        KeepNumber(&RetentionPolicy::cache_bytes, int64_t{1} << 50)},
+      {"metrics_listen", "--metrics-listen",
+       "HOST:PORT of http://HOST:PORT/metrics for Prometheus (default: off). Best 127.0.0.1: any "
+       "address may be given, but there is no encryption and nobody is asked who they are",
+       false, Text(&Config::metrics_listen)},
       {"log_json", "--log-json", "Log as JSON lines: true or false", false, SetLogJson},
       {"worker", "--worker", "The skytrain-worker to run", false, Text(&Config::worker_binary)},
       {"shepherd", "--shepherd", "The skytrain-shepherd to run", false,
@@ -369,6 +373,10 @@ absl::Status CompleteConfig(const Surroundings& surroundings, Config* config) {
     return BadConfig(absl::StrCat("launcher: must be local, not \"", config->launcher, "\""));
   }
   RETURN_IF_ERROR(CompleteListen(surroundings, config));
+  if (!config->metrics_listen.empty() && !IsHostAndPort(config->metrics_listen)) {
+    return BadConfig(absl::StrCat("metrics_listen: write HOST:PORT, such as 127.0.0.1:9464, not \"",
+                                  config->metrics_listen, "\""));
+  }
   if (config->state_dir.empty()) {
     config->state_dir =
         surroundings.root ? "/var/lib/skytrain" : surroundings.home + "/.skytrain/state";

@@ -38,6 +38,7 @@ struct Config {
   int64_t upload_bytes = int64_t{1} << 40;            // limits.upload_bytes: of one file.
   int64_t upload_bytes_per_owner = int64_t{1} << 40;  // limits.upload_bytes_per_owner
   RetentionPolicy retention;    // retention.jobs, .logs, .checkpoints, .cache_bytes
+  std::string metrics_listen;   // metrics_listen: "HOST:PORT" of /metrics. Empty: off.
   bool log_json = false;        // log_json
   std::string worker_binary;    // worker. Default: skytrain-worker beside the daemon.
   std::string shepherd_binary;  // shepherd

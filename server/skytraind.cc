@@ -1,6 +1,7 @@
 // The daemon's composition root: the only file that names concrete classes. It builds them,
 // connects them, serves until SIGTERM or SIGINT, and takes them down in the reverse order.
 
+#include <grpc/support/log.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@
 #include "server/jobs/job_manager.h"
 #include "server/launch/local_launcher.h"
 #include "server/log.h"
+#include "server/metrics/grpc/meter.h"
 #include "server/models/model_store.h"
 #include "server/retention/collector.h"
 #include "server/rpc/blob_service.h"
@@ -45,6 +47,7 @@
 #include "server/rpc/model_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/server.h"
+#include "server/skytraind_metrics.h"
 #include "server/skytraind_service_manager.h"
 #include "server/skytraind_token.h"
 #include "server/store/database.h"
@@ -84,6 +87,10 @@ NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::D
   node.info.set_hostname(host);
   node.info.mutable_start_time()->set_seconds(absl::ToUnixSeconds(Clock::Real().Now()));
   for (const std::string& root : config.data_roots) node.info.add_data_roots(root);
+  for (const char* capability :
+       {"suspend", "queue", "filter", "upload", "metrics", "metric_stride", "gc"}) {
+    node.info.add_capabilities(capability);
+  }
   node.info.set_mode(std::string(ModeName(config.mode)));
   if (!config.TlsAddresses().empty()) {
     node.certificate_expiry = [file = config.tls_certificate] { return CertificateExpiry(file); };
@@ -169,10 +176,12 @@ Collector::Options CollectorOptions(const Config& config) {
   return options;
 }
 
-absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const StateDir& state) {
+absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const StateDir& state,
+                                                       DaemonMetrics& metrics) {
   Database::Options options;
   options.path = state.DatabasePath();
   options.ballast_path = state.BallastPath();
+  options.on_commit = [&metrics](absl::Duration took) { metrics.commits.Add(took); };
   options.on_fatal = [](const absl::Status& status) {
     LogError("database_sync_failed", {{"error", status.ToString()}});
     _exit(1);  // What is on the disk is unknown: nothing may be written any more.
@@ -292,7 +301,8 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   ASSIGN_OR_RETURN(const UnixListeners listeners, BindUnix(config));
   ASSIGN_OR_RETURN(const RpcServer::TlsPorts tls_ports, CheckedTlsPorts(config));
   ASSIGN_OR_RETURN(const auto state, StateDir::Open(config.state_dir));
-  ASSIGN_OR_RETURN(const auto database, OpenDatabase(*state));
+  DaemonMetrics metrics;
+  ASSIGN_OR_RETURN(const auto database, OpenDatabase(*state, metrics));
   RETURN_IF_ERROR(MakeFolders(config.work_dir, 0700));
   ASSIGN_OR_RETURN(const auto lease, WorkDirLease::Take(config.work_dir));
 
@@ -322,6 +332,9 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   JobManager jobs(ManagerOptions(config, cpus, gpus, guard.get(), inspector, models, *uploads),
                   *database, hub, launcher, fs, Clock::Real());
 
+  ASSIGN_OR_RETURN(const auto metrics_endpoint,
+                   ServeMetrics(config, metrics, *state, *database, hub, jobs));
+
   Peers peers;
   TokenStore tokens(config.state_dir + "/auth", fs, Clock::Real());
   const Authenticator authenticator({config.mode, geteuid(), config.admins}, peers, tokens,
@@ -336,6 +349,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   ASSIGN_OR_RETURN(const auto audit, OpenAuditLog(config));
   RpcServer::Interceptors interceptors;
   interceptors.push_back(AuditCalls(authenticator, *audit));
+  if (metrics_endpoint != nullptr) interceptors.push_back(MeterCalls(metrics.calls));
   ASSIGN_OR_RETURN(const auto server,
                    RpcServer::Start(calls,
                                     {{v1::JobService::service_full_name(), &job_service},
@@ -385,6 +399,15 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   return recovered;
 }
 
+// What gRPC has to say, as lines of our log: it would write to stderr in a format of its own.
+void LogForGrpc(gpr_log_func_args* args) {
+  if (args->severity == GPR_LOG_SEVERITY_ERROR) {
+    LogWarning("grpc", {{"message", args->message}});
+  } else {
+    LogInfo("grpc", {{"message", args->message}});
+  }
+}
+
 int Main(int argc, char** argv) {
   if (argc > 1 && absl::string_view(argv[1]) == "token") {
     return RunTokenCommand(argc - 1, argv + 1, Surroundings::OfThisProcess());
@@ -403,6 +426,7 @@ int Main(int argc, char** argv) {
   const Invocation invocation = ParseCommandLine(argc, argv, Surroundings::OfThisProcess());
   if (invocation.exit_now) return invocation.exit_code;
   SetUpLog(invocation.config.log_json ? LogFormat::kJson : LogFormat::kText);
+  gpr_set_log_function(LogForGrpc);
   if (const absl::Status status = Serve(invocation.config, stop_signals); !status.ok()) {
     LogError("cannot_serve", {{"error", std::string(status.message())}});
     return 1;

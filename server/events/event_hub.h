@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -47,11 +48,25 @@ class EventHub {
   // After the commit.
   void Publish(absl::string_view job_uid, int64_t last_seq, bool terminal);
 
+  // What was committed since the start.
+  struct Stored {
+    int64_t events = 0;
+    int64_t bytes = 0;
+  };
+  // Who commits says how much it was.
+  void CountStored(Stored stored) {
+    stored_events_.fetch_add(stored.events, std::memory_order_relaxed);
+    stored_bytes_.fetch_add(stored.bytes, std::memory_order_relaxed);
+  }
+  Stored stored() const { return {stored_events_.load(), stored_bytes_.load()}; }
+
   // Before Publish, who commits puts the batches here; EventLog reads them.
   RecentBatches& recent() { return recent_; }
 
  private:
   RecentBatches recent_;
+  std::atomic<int64_t> stored_events_{0};
+  std::atomic<int64_t> stored_bytes_{0};
   Mutex mu_;
   absl::flat_hash_map<std::string, std::vector<std::weak_ptr<Subscription::State>>> subscribers_
       ABSL_GUARDED_BY(mu_);

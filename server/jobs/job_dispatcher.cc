@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -140,6 +141,12 @@ void JobDispatcher::SetQueued(Entry& entry, bool queued) {
 int JobDispatcher::QueuedCount() {
   MutexLock lock(mu_);
   return queued_;
+}
+
+int JobDispatcher::RunningCount() {
+  MutexLock lock(mu_);
+  return static_cast<int>(absl::c_count_if(
+      entries_, [](const auto& entry) { return IsActive(entry.second.journal->state()); }));
 }
 
 int JobDispatcher::QueuedCountOf(const std::string& owner) {

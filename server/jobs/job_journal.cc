@@ -127,6 +127,7 @@ absl::Status JobJournal::Change(Database::Priority priority,
         },
         events_.bytes()));
     last_seq = job.last_seq();
+    hub_.CountStored({last_seq - record_.job.last_seq(), events_.bytes()});
     terminal = IsTerminal(job.state());
     state_.store(job.state());
     record_ = std::move(draft.record_);

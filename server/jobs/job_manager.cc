@@ -180,4 +180,8 @@ std::vector<DeviceUse> JobManager::Devices() {
   return devices;
 }
 
+JobManager::Counts JobManager::Count() {
+  return {impl_->dispatcher.QueuedCount(), impl_->dispatcher.RunningCount()};
+}
+
 }  // namespace skytrain

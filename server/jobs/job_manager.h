@@ -123,6 +123,13 @@ class JobManager {
   // Every device of the node.
   std::vector<DeviceUse> Devices();
 
+  // How many jobs wait, and how many have an attempt under way. May be called at any time.
+  struct Counts {
+    int queued = 0;
+    int running = 0;
+  };
+  Counts Count();
+
   // Stops scheduling and following; running attempts go on without the daemon and are taken up by
   // the next one. Later calls of the methods above answer UNAVAILABLE (DRAINING). Idempotent.
   void Shutdown();

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/errors.h"
 #include "common/status_macros.h"
 #include "server/store/migrations.h"
@@ -102,7 +103,9 @@ void Database::WriterLoop() {
   while (true) {
     std::vector<PendingWrite*> group = NextGroup();
     if (group.empty()) return;
+    const absl::Duration begun = Clock::Real().Monotonic();
     CommitGroup(group);
+    if (options_.on_commit) options_.on_commit(Clock::Real().Monotonic() - begun);
     {
       MutexLock lock(mu_);
       for (PendingWrite* write : group) write->done = true;

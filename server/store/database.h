@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/mutex.h"
 #include "server/store/connection.h"
 
@@ -33,6 +34,8 @@ class Database {
     // Called once, on the writer thread, when a sync failed: what is on disk is then unknown, and
     // the process has to end. Default: says so on stderr and aborts.
     std::function<void(const absl::Status&)> on_fatal;
+    // How long a group commit took, on the writer thread: short, non-blocking. May be empty.
+    std::function<void(absl::Duration)> on_commit;
     // How SQLite reaches its files: the name of a registered sqlite3_vfs. Empty: as it does.
     std::string vfs;
   };

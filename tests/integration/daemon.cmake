@@ -13,6 +13,7 @@ skytrain_library(test_tls_world
   DEPS skytrain::test_daemon skytrain::test_support skytrain::test_certificates)
 target_compile_definitions(skytrain_test_tls_world PRIVATE SKYTRAIN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
 skytrain_test(tls_test LABEL rpc TIMEOUT 120 SOURCES tls_test.cc DEPS skytrain::test_tls_world nlohmann_json::nlohmann_json)
+skytrain_test(metrics_test LABEL rpc TIMEOUT 120 SOURCES metrics_test.cc DEPS skytrain::test_daemon nlohmann_json::nlohmann_json)
 skytrain_test(submission_test LABEL rpc TIMEOUT 120 SOURCES submission_test.cc DEPS skytrain::test_daemon)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_test(NAME job_commands_test

@@ -132,6 +132,8 @@ TEST(ConfigTest, WhatThisVersionCannotServeIsRefusedAtTheStart) {
   } kCases[] = {
       {&Config::launcher, "slurm", "NOT_AVAILABLE"},
       {&Config::launcher, "kubernetes", "BAD_CONFIG"},
+      {&Config::metrics_listen, "9464", "BAD_CONFIG"},
+      {&Config::metrics_listen, "127.0.0.1:99999", "BAD_CONFIG"},
   };
   for (const auto& test : kCases) {
     Config config;
