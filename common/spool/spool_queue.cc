@@ -28,10 +28,13 @@ constexpr size_t kRingSize = 1 << 16;
 constexpr uint32_t kMaxNames = 1 << 16;
 constexpr uint32_t kNoName = std::numeric_limits<uint32_t>::max();
 
-// While points pour in, the writer comes back after this time without being called, so that the
-// producer makes no system call; and what it then finds fills whole batches.
+// While points come, the writer looks for them by itself, so that the producer makes no system
+// call: every kPause, or, when it has found more than a whole batch, every kBusyPause, before the
+// ring is full. Only after kIdleLooks in vain does it sleep until it is called.
+constexpr std::chrono::microseconds kPause(2000);
 constexpr std::chrono::microseconds kBusyPause(300);
-constexpr size_t kBusyPoints = 512;
+constexpr size_t kBusyPoints = 4096;
+constexpr int kIdleLooks = 10;
 
 }  // namespace
 
@@ -89,16 +92,19 @@ struct SpoolQueue::Impl {
   }
 
   void Run() {
+    int idle_looks = 0;
     while (!stopping.load(std::memory_order_relaxed)) {
       size_t written;
       {
         MutexLock lock(file_mu);
         written = Drain();
       }
-      if (written >= kBusyPoints) {
-        std::this_thread::sleep_for(kBusyPause);
-      } else {
+      idle_looks = written == 0 ? idle_looks + 1 : 0;
+      if (idle_looks > kIdleLooks) {
         Sleep();
+        idle_looks = 0;
+      } else {
+        std::this_thread::sleep_for(written >= kBusyPoints ? kBusyPause : kPause);
       }
     }
   }

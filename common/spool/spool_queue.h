@@ -16,11 +16,12 @@ namespace skytrain {
 
 // Stands between a training loop and its spool. Telemetry goes through a bounded lock-free ring to
 // a writer thread, which packs what waits into MetricBatch events (one point alone goes out at
-// once; under load up to 4096 points share an event). When the ring is full, points are dropped and
-// a Gap event says how many; the training loop never waits for a disk. Events that must not be lost
-// (state, checkpoint, report, result) take the slow path: Write* return when everything pushed
-// before and the event itself are in the file, in order; with `sync` also on the disk. PushMetric:
-// one thread. The rest: thread-safe.
+// once, or within 2 ms of another; under load up to 4096 points share an event). While points come
+// at least every 20 ms, a push is a store and no system call. When the ring is full, points are
+// dropped and a Gap event says how many; the training loop never waits for a disk. Events that must
+// not be lost (state, checkpoint, report, result) take the slow path: Write* return when everything
+// pushed before and the event itself are in the file, in order; with `sync` also on the disk.
+// PushMetric: one thread. The rest: thread-safe.
 class SpoolQueue {
  public:
   static absl::StatusOr<std::unique_ptr<SpoolQueue>> Create(FileSystem& fs,

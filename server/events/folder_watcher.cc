@@ -18,6 +18,10 @@ void Drain(int fd) {
   }
 }
 
+int PollMilliseconds(absl::Duration timeout) {
+  return static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(timeout), 0, 60'000));
+}
+
 }  // namespace
 
 FolderWatcher::FolderWatcher()
@@ -37,10 +41,15 @@ bool FolderWatcher::Watch(const std::string& path) {
 
 void FolderWatcher::Wait(absl::Duration timeout) {
   pollfd fds[] = {{wake_fd_, POLLIN, 0}, {inotify_fd_, POLLIN, 0}};  // A negative fd is skipped.
-  const int64_t milliseconds = std::clamp<int64_t>(absl::ToInt64Milliseconds(timeout), 0, 60'000);
-  poll(fds, 2, static_cast<int>(milliseconds));
+  poll(fds, 2, PollMilliseconds(timeout));
   if (fds[0].revents != 0) Drain(wake_fd_);
   if (fds[1].revents != 0) Drain(inotify_fd_);
+}
+
+void FolderWatcher::WaitForWake(absl::Duration timeout) {
+  pollfd woken{wake_fd_, POLLIN, 0};
+  poll(&woken, 1, PollMilliseconds(timeout));
+  if (woken.revents != 0) Drain(wake_fd_);
 }
 
 void FolderWatcher::Wake() {

@@ -22,6 +22,8 @@ class FolderWatcher {
   // Returns at a change, at Wake, or after `timeout`. Changes before the call count.
   void Wait(absl::Duration timeout);
   void Wake();
+  // As Wait, but changes do not end it, and those before or meanwhile count for the next Wait.
+  void WaitForWake(absl::Duration timeout);
 
  private:
   int inotify_fd_;

@@ -12,6 +12,7 @@ void RecentBatches::Put(absl::string_view job_uid, std::shared_ptr<const EventBa
   const int64_t bytes = static_cast<int64_t>(batch->bytes.size()) + kOverhead;
   std::pair<std::string, int64_t> key(job_uid, batch->first_seq);
   MutexLock lock(mu_);
+  ++counts_.puts;
   batches_.Put(key, Kept{std::string(job_uid), std::move(batch)}, bytes);
 }
 

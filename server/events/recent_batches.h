@@ -33,8 +33,10 @@ class RecentBatches {
   std::shared_ptr<const EventBatch> Find(absl::string_view job_uid, int64_t seq)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Since the start: how often Find had the batch, and how often it had not.
+  // Since the start: how many batches were put here, how often Find had the batch, and how often it
+  // had not.
   struct Counts {
+    int64_t puts = 0;
     int64_t hits = 0;
     int64_t misses = 0;
   };

@@ -20,6 +20,9 @@ constexpr absl::Duration kRetryStore = absl::Seconds(1);
 // The daemon that launched it is dead, so nothing but the shepherd's first act can be missing. Too
 // short costs an attempt that had not begun, and nothing else.
 constexpr absl::Duration kAdoptedClaimTimeout = absl::Seconds(5);
+// Commits of one attempt follow each other at this distance: each costs a transaction and a message
+// to every subscriber. What comes alone is stored at once.
+constexpr absl::Duration kCommitInterval = absl::Milliseconds(10);
 
 AttemptVerdict LaunchFailed(const absl::Status& error) {
   const v1::AttemptEnd end = absl::IsResourceExhausted(error) ? v1::DISK_FULL : v1::LAUNCH_FAILED;
@@ -118,6 +121,7 @@ std::optional<AttemptVerdict> AttemptSupervisor::Follow() {
     if (auto verdict = CheckProcesses(now)) return verdict;
     TellUndead(now);
     watcher_.Wait(environment_.options.poll_interval);
+    watcher_.WaitForWake(committed_ + kCommitInterval - environment_.clock.Monotonic());
   }
   return std::nullopt;
 }
@@ -306,6 +310,7 @@ bool AttemptSupervisor::Ingest() {
         [&](JobJournal::Draft& draft) { return FoldSpools(*tailer_, draft, &more); });
     if (stored.ok()) {
       tailer_->Commit();
+      committed_ = environment_.clock.Monotonic();
       continue;
     }
     if (IsNothingNew(stored)) return true;

@@ -104,6 +104,7 @@ class AttemptSupervisor {
 
   absl::Duration follow_since_;
   absl::Duration processes_checked_;
+  absl::Duration committed_ = -absl::InfiniteDuration();  // When frames were stored last.
   std::optional<internal::v1::Claim> claim_;
   std::optional<absl::Duration> stop_passed_on_;  // When.
   bool told_undead_ = false;

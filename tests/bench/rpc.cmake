@@ -1,4 +1,5 @@
-# Benches of the daemon, run by hand: build/<preset>/bin/{ingest,queue,submit}_bench.
+# Benches of the daemon, run by hand: build/<preset>/bin/{fanout,ingest,queue,submit}_bench.
+skytrain_binary(fanout_bench SOURCES fanout_bench.cc DEPS skytrain::test_daemon)
 skytrain_binary(ingest_bench SOURCES ingest_bench.cc DEPS skytrain::test_daemon)
 skytrain_binary(queue_bench SOURCES queue_bench.cc DEPS skytrain::test_daemon)
 skytrain_binary(submit_bench SOURCES submit_bench.cc DEPS skytrain::test_daemon)

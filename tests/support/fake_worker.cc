@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -217,7 +220,7 @@ class FakeWorker {
   }
 
   // As many points as "points" says, as fast as the queue takes them. Unlike a training loop it
-  // waits for room, so that all of them arrive.
+  // waits for room, so that all of them arrive. Or at the pace of a training loop, see PushPaced.
   void PushPoints() {
     const int64_t points = script_.Number("points", 0);
     const int64_t per_step = std::max<int64_t>(script_.Number("points_per_step", 4), 1);
@@ -225,12 +228,31 @@ class FakeWorker {
     for (int64_t i = 0; i < per_step; ++i) {
       names.push_back(queue_->NameIndex(absl::StrCat("fake/", i)));
     }
+    if (script_.Number("pace_us", 0) > 0) return PushPaced(names, points / per_step);
     for (int64_t i = 0; i < points; ++i) {
       // Half of the ring at a time.
       if (i % (1 << 15) == 0) queue_->Flush();
       const uint32_t name = names[static_cast<size_t>(i % per_step)];
       queue_->PushMetric(name, i / per_step, 1, static_cast<double>(i));
     }
+  }
+
+  // A point of each name per step, a step each "pace_us"; then what share of the time the pushes
+  // took.
+  void PushPaced(const std::vector<uint32_t>& names, int64_t steps) {
+    using Clock = std::chrono::steady_clock;
+    const std::chrono::microseconds pace(script_.Number("pace_us", 0));
+    const Clock::time_point begin = Clock::now();
+    Clock::duration pushing{};
+    double value = 0;
+    for (int64_t step = 0; step < steps; ++step) {
+      std::this_thread::sleep_until(begin + step * pace);
+      const Clock::time_point before = Clock::now();
+      for (const uint32_t name : names) queue_->PushMetric(name, step, 1, value++);
+      pushing += Clock::now() - before;
+    }
+    const std::chrono::duration<double> pushed = pushing, all = Clock::now() - begin;
+    queue_->PushMetric(queue_->NameIndex("push_share"), steps, 1, pushed / all);
   }
 
   absl::Status Test() {
