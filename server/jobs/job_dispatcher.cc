@@ -190,6 +190,14 @@ void JobDispatcher::Shutdown() {
   }
   if (thread_.joinable()) {
     thread_.join();
+    {
+      // What ran on, or ended, since the last pass.
+      const absl::Time now = environment_.clock.Now();
+      MutexLock lock(mu_);
+      for (auto& [uid, entry] : entries_) {
+        if (entry.supervisor != nullptr) Charge(now, entry);
+      }
+    }
     StoreUsage();
   }
   std::map<std::string, Entry> entries;
