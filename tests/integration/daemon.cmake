@@ -22,6 +22,7 @@ set_tests_properties(job_commands_test PROPERTIES
   LABELS rpc TIMEOUT 120 ENVIRONMENT "SKYTRAIN_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
 skytrain_test(blob_test LABEL rpc TIMEOUT 120 SOURCES blob_test.cc
   DEPS skytrain::test_daemon skytrain::test_support skytrain::client_api skytrain::common_digest)
+skytrain_test(log_flood_test LABEL rpc TIMEOUT 120 SOURCES log_flood_test.cc DEPS skytrain::test_daemon)
 skytrain_test(queue_test LABEL rpc TIMEOUT 120 SOURCES queue_test.cc DEPS skytrain::test_daemon)
 target_compile_definitions(queue_test PRIVATE SKYTRAIN_FAKE_NVML_DIR="$<TARGET_FILE_DIR:skytrain_fake_nvml>")
 add_dependencies(queue_test skytrain_fake_nvml)
