@@ -56,7 +56,7 @@ class SshSession {
   const bool prompt_;
   int pid_ = 0;
   int socket_ = -1;
-  int stderr_ = -1;  // A file in memory: a master connection that stays holds it open.
+  int stderr_ = -1;       // A file in memory: a master connection that stays holds it open.
   bool through_ = false;  // The daemon was heard.
   int exit_code_ = -1;
 };

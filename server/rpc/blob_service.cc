@@ -83,8 +83,8 @@ grpc::ServerWriteReactor<v1::ReadBlobResponse>* BlobServiceImpl::ReadBlob(
   const absl::StatusOr<Caller> caller = calls_.Admit(*context);
   if (!caller.ok()) return FinishedStream<v1::ReadBlobResponse>::Make(caller.status());
   // On the slow executor: a read that begins inside a file hashes all of it first.
-  BlobStream* stream = BlobStream::Start(calls_.slow_executor(), calls_.live(), blobs_,
-                                         ReaderOf(*caller), *request);
+  BlobStream* stream =
+      BlobStream::Start(calls_.slow_executor(), calls_.live(), blobs_, ReaderOf(*caller), *request);
   calls_.Guard(*context, *stream);
   return stream;
 }
