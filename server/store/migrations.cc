@@ -118,17 +118,6 @@ CREATE TABLE blob_owners (
   sha256      TEXT NOT NULL,
   PRIMARY KEY (owner, sha256)
 ) WITHOUT ROWID;
-
--- Every change of a job's state, in the order of commits, until all hooks have it.
-CREATE TABLE state_changes (
-  id          INTEGER PRIMARY KEY AUTOINCREMENT,
-  job_uid     TEXT NOT NULL,
-  event       BLOB NOT NULL            -- skytrain.v1.Event with seq
-);
-CREATE TABLE hook_cursors (
-  hook        TEXT PRIMARY KEY,
-  last_id     INTEGER NOT NULL         -- of state_changes; all up to it were delivered or given up
-) WITHOUT ROWID;
 )sql"},
 };
 
