@@ -10,6 +10,7 @@
 
 #include "common/digest/digest.h"
 #include "common/errors.h"
+#include "tests/unit/server/blobs/read_all.h"
 
 namespace skytrain {
 namespace {
@@ -61,17 +62,7 @@ class BlobStoreTest : public ::testing::Test {
   absl::StatusOr<std::string> Read(int64_t offset) {
     auto reader = blobs_->Open(kName, offset, {"ada"});
     if (!reader.ok()) return reader.status();
-    std::string all;
-    while (true) {
-      v1::ReadBlobResponse chunk;
-      const auto more = (*reader)->Next(&chunk);
-      if (!more.ok()) return more.status();
-      if (!*more) return all;
-      EXPECT_LE(chunk.data().size(), size_t{1} << 20);
-      EXPECT_EQ(chunk.offset(), offset + static_cast<int64_t>(all.size()));
-      EXPECT_EQ(chunk.crc32c(), Crc32c(chunk.data()));
-      all += chunk.data();
-    }
+    return ReadAll(**reader, offset);
   }
 
   std::string root_, weights_, path_;

@@ -13,6 +13,7 @@
 #include "server/blobs/upload_store.h"
 #include "tests/support/fault_injecting_file_system.h"
 #include "tests/support/temp_dir.h"
+#include "tests/unit/server/blobs/read_all.h"
 
 namespace skytrain {
 
@@ -72,14 +73,7 @@ class UploadFixture : public ::testing::Test {
     if (!located.ok()) return located.status();
     auto reader = BlobReader::Open(*std::move(located), 0, store_->verified());
     if (!reader.ok()) return reader.status();
-    std::string all;
-    while (true) {
-      v1::ReadBlobResponse chunk;
-      const auto more = (*reader)->Next(&chunk);
-      if (!more.ok()) return more.status();
-      if (!*more) return all;
-      all += chunk.data();
-    }
+    return ReadAll(**reader, 0);
   }
   std::vector<UploadStore::Garbage> Garbage(absl::Duration age,
                                             const absl::flat_hash_set<std::string>& in_use) {
