@@ -18,16 +18,13 @@
 #include "common/status_macros.h"
 #include "server/auth/audit_log.h"
 #include "server/auth/authenticator.h"
-#include "server/auth/certificate.h"
 #include "server/auth/grpc/adopt.h"
 #include "server/auth/grpc/audit.h"
-#include "server/auth/grpc/credentials.h"
 #include "server/auth/peers.h"
 #include "server/auth/token_store.h"
 #include "server/auth/unix_listener.h"
 #include "server/blobs/blob_store.h"
-#include "server/blobs/data_names.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/datasets/inspector.h"
 #include "server/devices/devices.h"
 #include "server/devices/gpu_guard.h"
@@ -47,7 +44,9 @@
 #include "server/rpc/model_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/server.h"
+#include "server/skytraind_check_config.h"
 #include "server/skytraind_metrics.h"
+#include "server/skytraind_options.h"
 #include "server/skytraind_service_manager.h"
 #include "server/skytraind_token.h"
 #include "server/store/database.h"
@@ -60,12 +59,6 @@ namespace {
 // How long calls under way get when the daemon stops.
 constexpr absl::Duration kDrainGrace = absl::Seconds(5);
 
-std::vector<std::string> NamesOf(const std::vector<v1::Device>& devices) {
-  std::vector<std::string> names;
-  for (const v1::Device& device : devices) names.push_back(device.name());
-  return names;
-}
-
 // What was detected, cut or filled up to what the configuration says (-1: nothing).
 std::vector<v1::Device> Configured(std::vector<v1::Device> devices, const char* kind, int count) {
   while (count >= 0 && devices.size() > static_cast<size_t>(count)) devices.pop_back();
@@ -76,104 +69,12 @@ std::vector<v1::Device> Configured(std::vector<v1::Device> devices, const char* 
   return devices;
 }
 
-NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::Device>& cpus,
-                                   const std::vector<v1::Device>& gpus) {
-  NodeServiceImpl::Node node;
-  node.info.set_version(SKYTRAIN_VERSION);
-  node.info.set_build(SKYTRAIN_BUILD);
-  node.info.set_api_minor(2);
-  char host[256] = {};
-  gethostname(host, sizeof(host) - 1);
-  node.info.set_hostname(host);
-  node.info.mutable_start_time()->set_seconds(absl::ToUnixSeconds(Clock::Real().Now()));
-  for (const std::string& root : config.data_roots) node.info.add_data_roots(root);
-  for (const char* capability :
-       {"suspend", "queue", "filter", "upload", "metrics", "metric_stride", "gc"}) {
-    node.info.add_capabilities(capability);
-  }
-  node.info.set_mode(std::string(ModeName(config.mode)));
-  if (!config.TlsAddresses().empty()) {
-    node.certificate_expiry = [file = config.tls_certificate] { return CertificateExpiry(file); };
-  }
-  node.devices = gpus;
-  node.devices.insert(node.devices.end(), cpus.begin(), cpus.end());
-  return node;
-}
-
-v1::ServerInfo::StateDisk DescribeDisk(const StateDir& state, Database& database) {
-  const StateDir::Space space = state.DiskSpace();
-  v1::ServerInfo::StateDisk disk;
-  disk.set_total_bytes(space.total_bytes);
-  disk.set_free_bytes(space.free_bytes);
-  disk.set_full(database.IsFull());
-  return disk;
-}
-
 // Null where there is no driver to ask.
 std::unique_ptr<GpuGuard> GuardOf(DeviceMonitor* monitor) {
   if (monitor == nullptr) return nullptr;
   GpuGuard::Options options;
   options.log = [](absl::string_view line) { LogWarning("gpu", {{"message", std::string(line)}}); };
   return std::make_unique<GpuGuard>(*monitor, Clock::Real(), std::move(options));
-}
-
-JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::Device>& cpus,
-                                   const std::vector<v1::Device>& gpus, GpuGuard* guard,
-                                   Inspector& inspector, ModelStore& models, UploadStore& uploads) {
-  JobManager::Options options;
-  options.attempts_dir = config.work_dir + "/attempts";
-  options.lost_and_found_dir = config.state_dir + "/lost+found";
-  options.worker_binary = config.worker_binary;
-  options.build = SKYTRAIN_BUILD;
-  options.cache_dir = config.work_dir + "/cache";
-  options.data_roots = config.data_roots;
-  options.gpu_devices = NamesOf(gpus);
-  options.gpu_guard = guard;
-  options.cpu_slots = static_cast<int>(cpus.size());
-  options.jobs_visible_to_all = config.jobs_visible_to_all;
-  options.max_queued_jobs = config.max_queued_jobs;
-  options.max_queued_jobs_per_owner = config.max_queued_jobs_per_owner;
-  options.max_running_jobs_per_owner = config.max_running_jobs_per_owner;
-  options.max_priority = config.max_priority;
-  options.memory_limit_bytes = config.memory_limit_bytes;
-  options.log_quota_bytes = config.log_quota_bytes;
-  options.manifest = [&inspector](const v1::Data& data, const std::string& target,
-                                  const std::string& owner) {
-    return inspector.Inspect(data, target, owner);
-  };
-  options.locate_data = [&uploads](const std::string& owner, v1::Data& data,
-                                   std::vector<std::string>& roots) {
-    return LocateBlobs(uploads, owner, data, roots);
-  };
-  options.publish_model = [&models](const v1::Job& job, int, const std::string& attempt_dir) {
-    return models.Publish(job, attempt_dir);
-  };
-  options.find_model = [&models](const std::string& name) -> absl::StatusOr<ModelLocation> {
-    ASSIGN_OR_RETURN(v1::Model model, models.Get(name));
-    std::string dir = models.DirOf(model);
-    return ModelLocation{std::move(model), std::move(dir)};
-  };
-  options.log = [](absl::string_view line) { LogInfo("jobs", {{"message", std::string(line)}}); };
-  return options;
-}
-
-UploadStore::Options UploadOptions(const Config& config) {
-  UploadStore::Options options;
-  options.dir = config.work_dir + "/blobs";
-  options.max_bytes = config.upload_bytes;
-  options.max_owner_bytes = config.upload_bytes_per_owner;
-  return options;
-}
-
-Collector::Options CollectorOptions(const Config& config) {
-  Collector::Options options;
-  options.policy = config.retention;
-  options.attempts_dir = config.work_dir + "/attempts";
-  options.cache_dir = config.work_dir + "/cache";
-  options.log = [](absl::string_view line) {
-    LogInfo("retention", {{"message", std::string(line)}});
-  };
-  return options;
 }
 
 absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const StateDir& state,
@@ -210,48 +111,6 @@ absl::StatusOr<std::unique_ptr<AuditLog>> OpenAuditLog(const Config& config) {
     LogError("audit_failed", {{"error", std::string(status.message())}});
   };
   return AuditLog::Open(std::move(options), Clock::Real());
-}
-
-absl::StatusOr<RpcServer::TlsPorts> CheckedTlsPorts(const Config& config) {
-  RpcServer::TlsPorts ports;
-  ports.addresses = config.TlsAddresses();
-  if (ports.addresses.empty()) return ports;
-  const TlsFiles files{config.tls_certificate, config.tls_key, config.tls_client_ca};
-  RETURN_IF_ERROR(CheckTlsFiles(files, Clock::Real().Now()));
-  ports.credentials = TlsServerCredentials(files);
-  return ports;
-}
-
-// `skytraind check-config FILE`: every mistake, or what would be served. 0 or 2.
-int CheckConfig(int argc, char** argv, const Surroundings& surroundings) {
-  if (argc != 2 || argv[1][0] == '-') {
-    std::cerr << "usage: skytraind check-config FILE" << std::endl;
-    return 2;
-  }
-  Config config;
-  absl::Status checked = ApplyConfigFile(argv[1], &config);
-  std::vector<std::string> mistakes;
-  if (checked.ok()) checked = CompleteConfig(surroundings, &config);
-  if (!checked.ok()) {
-    mistakes.emplace_back(checked.message());
-  } else {
-    if (const auto ports = CheckedTlsPorts(config); !ports.ok()) {
-      mistakes.emplace_back(ports.status().message());
-    }
-    for (const std::string& binary :
-         {config.worker_binary, config.shepherd_binary, config.probe_binary}) {
-      if (access(binary.c_str(), X_OK) == 0) continue;
-      mistakes.push_back(absl::StrCat(binary, " cannot be executed: ", strerror(errno)));
-    }
-  }
-  for (const std::string& mistake : mistakes) std::cerr << "skytraind: " << mistake << std::endl;
-  if (!mistakes.empty()) return 2;
-  std::cout << "mode       " << ModeName(config.mode) << "\nlisten     "
-            << absl::StrJoin(config.listen, " ") << "\nstate_dir  " << config.state_dir
-            << "\nwork_dir   " << config.work_dir << "\ndata_roots "
-            << (config.data_roots.empty() ? "anywhere" : absl::StrJoin(config.data_roots, " "))
-            << std::endl;
-  return 0;
 }
 
 // As the client's --server takes them, but for "tls:".
@@ -315,20 +174,11 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   ASSIGN_OR_RETURN(const auto uploads,
                    UploadStore::Open(UploadOptions(config), *database, fs, Clock::Real()));
   BlobStore blobs(models, *uploads);
-  Inspector::Options inspection;
-  inspection.probe_binary = config.probe_binary;
-  inspection.scratch_dir = config.work_dir + "/probe";
-  inspection.data_roots = config.data_roots;
-  inspection.locate = [&](const std::string& owner, v1::Data& data,
-                          std::vector<std::string>& roots) {
-    return LocateBlobs(*uploads, owner, data, roots);
-  };
-  Inspector inspector(std::move(inspection));
+  Inspector inspector(InspectorOptions(config, *uploads));
   EventHub hub;
   EventLog log(*database, &hub.recent());
   LocalLauncher launcher(config.shepherd_binary);
-  NodeServiceImpl::Node node = DescribeNode(config, cpus, gpus);
-  node.disk = [&state = *state, &database = *database] { return DescribeDisk(state, database); };
+  NodeServiceImpl::Node node = DescribeNode(config, cpus, gpus, *state, *database);
   JobManager jobs(ManagerOptions(config, cpus, gpus, guard.get(), inspector, models, *uploads),
                   *database, hub, launcher, fs, Clock::Real());
 
@@ -419,7 +269,7 @@ int Main(int argc, char** argv) {
     return RunTokenCommand(argc - 1, argv + 1, Surroundings::OfThisProcess());
   }
   if (argc > 1 && absl::string_view(argv[1]) == "check-config") {
-    return CheckConfig(argc - 1, argv + 1, Surroundings::OfThisProcess());
+    return RunCheckConfigCommand(argc - 1, argv + 1, Surroundings::OfThisProcess());
   }
   // Before any thread exists, so that all inherit it and only sigwait sees them.
   sigset_t stop_signals;

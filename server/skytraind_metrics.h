@@ -4,7 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "prometheus/registry.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/events/event_hub.h"
 #include "server/jobs/job_manager.h"
 #include "server/metrics/call_metrics.h"

@@ -3,10 +3,8 @@
 #include <algorithm>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "common/timestamp.h"
 #include "server/jobs/queue_facts.h"
@@ -17,14 +15,8 @@ namespace {
 // When a decision could not be stored (a full disk): so long until the next try.
 constexpr absl::Duration kRetry = absl::Seconds(1);
 // Expected starts and usage age even when nothing happens.
-constexpr absl::Duration kLongestWait = absl::Minutes(1);
+constexpr absl::Duration kRefreshInterval = absl::Minutes(1);
 constexpr absl::Duration kUsageInterval = absl::Minutes(1);
-// A pass is followed by a pause of so many times its length.
-constexpr int kPauseFactor = 4;
-
-DeviceKind KindOf(const std::string& device) {
-  return absl::StartsWith(device, "gpu:") ? kGpu : kCpu;
-}
 
 absl::Status Assign(const std::vector<std::string>& devices, absl::Time now,
                     JobJournal::Draft& draft) {
@@ -48,6 +40,9 @@ JobDispatcher::JobDispatcher(const AttemptEnvironment& environment, EventHub& hu
     : environment_(environment),
       hub_(hub),
       usage_(environment.database),
+      pacer_(environment.clock),
+      devices_(environment.options.gpu_devices, environment.options.cpu_slots,
+               environment.options.gpu_guard),
       queue_(std::make_shared<QueueView>()) {}
 
 JobDispatcher::~JobDispatcher() { Shutdown(); }
@@ -72,8 +67,7 @@ void JobDispatcher::Add(JobRecord record) {
   if (active) entry.supervisor = Supervise(AttemptSupervisor::Begin::kAdopt, entry.journal);
   SetQueued(entry, queued);
   entries_[uid] = std::move(entry);
-  dirty_ = true;
-  changed_.NotifyOne();
+  pacer_.Request();
 }
 
 absl::Status JobDispatcher::Start() {
@@ -85,13 +79,7 @@ absl::Status JobDispatcher::Start() {
     }
   }
   thread_ = std::thread([this] { Loop(); });
-  if (GpuGuard* const guard = environment_.options.gpu_guard) {
-    guard->Start([this] {
-      MutexLock lock(mu_);
-      dirty_ = true;
-      changed_.NotifyOne();
-    });
-  }
+  devices_.Start([this] { pacer_.Request(); });
   return absl::OkStatus();
 }
 
@@ -103,8 +91,7 @@ std::unique_ptr<AttemptSupervisor> JobDispatcher::Supervise(AttemptSupervisor::B
     const auto entry = entries_.find(uid);
     if (entry == entries_.end()) return;
     entry->second.attempt_ended = true;
-    dirty_ = true;
-    changed_.NotifyOne();
+    pacer_.Request();
   });
 }
 
@@ -125,8 +112,7 @@ void JobDispatcher::Wake(const std::string& uid) {
       SetQueued(entry, entry.journal->state() == v1::QUEUED);
     }
   }
-  dirty_ = true;
-  changed_.NotifyOne();
+  pacer_.Request();
 }
 
 void JobDispatcher::SetQueued(Entry& entry, bool queued) {
@@ -162,7 +148,7 @@ std::shared_ptr<const QueueView> JobDispatcher::Queue() {
 
 std::vector<DeviceUse> JobDispatcher::Devices() {
   std::vector<DeviceUse> devices;
-  for (NodeDevice& device : NodeDevices()) {
+  for (NodeDevice& device : devices_.List()) {
     devices.push_back({std::move(device.name), "", std::move(device.unavailable)});
   }
   absl::flat_hash_map<std::string, std::string> held;
@@ -182,12 +168,8 @@ std::vector<DeviceUse> JobDispatcher::Devices() {
 }
 
 void JobDispatcher::Shutdown() {
-  if (GpuGuard* const guard = environment_.options.gpu_guard) guard->Stop();
-  {
-    MutexLock lock(mu_);
-    stop_ = true;
-    changed_.NotifyAll();
-  }
+  devices_.Stop();
+  pacer_.Stop();
   if (thread_.joinable()) {
     thread_.join();
     {
@@ -208,29 +190,12 @@ void JobDispatcher::Shutdown() {
 }
 
 void JobDispatcher::Loop() {
-  while (WaitForPass()) {
-    const absl::Duration begin = environment_.clock.Monotonic();
+  while (pacer_.BeginPass()) {
     Reap();
     Pass();
-    const absl::Duration end = environment_.clock.Monotonic();
+    pacer_.EndPass();
     if (environment_.clock.Now() - usage_stored_ >= kUsageInterval) StoreUsage();
-    MutexLock lock(mu_);
-    not_before_ = end + kPauseFactor * (end - begin);
   }
-}
-
-bool JobDispatcher::WaitForPass() {
-  MutexLock lock(mu_);
-  while (!stop_) {
-    const absl::Duration pause = not_before_ - environment_.clock.Monotonic();
-    const absl::Duration due = due_ - environment_.clock.Now();
-    const bool wanted = dirty_ || due <= absl::ZeroDuration();
-    if (wanted && pause <= absl::ZeroDuration()) break;
-    changed_.WaitFor(mu_, absl::ToChronoNanoseconds(
-                              std::min(wanted ? pause : std::max(pause, due), kLongestWait)));
-  }
-  dirty_ = false;
-  return !stop_;
 }
 
 void JobDispatcher::Reap() {
@@ -244,7 +209,7 @@ void JobDispatcher::Reap() {
       Entry& entry = it->second;
       if (entry.attempt_ended) {
         Charge(now, entry);
-        Release(entry);
+        devices_.Release(entry.devices);
         ended.push_back(std::move(entry.supervisor));
         requeued.push_back(entry.journal);
         entry.devices.clear();
@@ -272,16 +237,8 @@ void JobDispatcher::Reap() {
   if (!ended.empty()) StoreUsage();
 }
 
-void JobDispatcher::Release(const Entry& entry) const {
-  GpuGuard* const guard = environment_.options.gpu_guard;
-  if (guard == nullptr) return;
-  for (const std::string& device : entry.devices) guard->Released(device);
-}
-
 void JobDispatcher::Charge(absl::Time now, Entry& entry) {
-  double weight = 0;
-  for (const std::string& device : entry.devices) weight += DeviceWeight(KindOf(device));
-  usage_.Charge(entry.facts->owner, weight, entry.charged_until, now);
+  usage_.Charge(entry.facts->owner, WeightOf(entry.devices), entry.charged_until, now);
   entry.charged_until = std::max(entry.charged_until, now);
 }
 
@@ -292,52 +249,33 @@ void JobDispatcher::StoreUsage() {
   }
 }
 
-std::vector<NodeDevice> JobDispatcher::NodeDevices() const {
-  std::vector<NodeDevice> devices;
-  const auto add = [&](std::string name) {
-    NodeDevice& device = devices.emplace_back();
-    device.kind = KindOf(name);
-    if (GpuGuard* const guard = environment_.options.gpu_guard;
-        guard != nullptr && device.kind == kGpu) {
-      GpuGuard::Trouble trouble = guard->TroubleOf(name);
-      device.unavailable = std::move(trouble.text);
-      device.settling = trouble.settling;
-    }
-    device.name = std::move(name);
-  };
-  for (const std::string& gpu : environment_.options.gpu_devices) add(gpu);
-  for (int slot = 0; slot < environment_.options.cpu_slots; ++slot) add(absl::StrCat("cpu:", slot));
-  return devices;
-}
-
 Snapshot JobDispatcher::TakeSnapshot() {
   Snapshot snapshot;
   snapshot.now = environment_.clock.Now();
   snapshot.running_jobs_per_owner = environment_.options.max_running_jobs_per_owner;
-  snapshot.devices = NodeDevices();
-  absl::flat_hash_map<std::string, int> index;
-  for (size_t i = 0; i < snapshot.devices.size(); ++i) {
-    index[snapshot.devices[i].name] = static_cast<int>(i);
-  }
+  snapshot.devices = devices_.List();
   {
     MutexLock lock(mu_);
     snapshot.waiting.reserve(queued_);
     for (auto& [uid, entry] : entries_) {
       if (entry.supervisor != nullptr) {
         Charge(snapshot.now, entry);
-        snapshot.running.push_back(Running(index, snapshot.now, entry));
+        snapshot.running.push_back(Running(snapshot.now, entry));
       } else if (entry.queued && entry.journal->state() == v1::QUEUED) {
         snapshot.waiting.push_back(entry.facts);
       }
     }
-    ApplyReservations(index, snapshot);
+    devices_.DropReservations([this](const std::string& uid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      const auto entry = entries_.find(uid);
+      return entry == entries_.end() || !entry->second.queued;
+    });
+    devices_.MarkReserved(snapshot.devices);
   }
   snapshot.usage = usage_.At(snapshot.now);
   return snapshot;
 }
 
-RunningJob JobDispatcher::Running(const absl::flat_hash_map<std::string, int>& index,
-                                  absl::Time now, Entry& entry) {
+RunningJob JobDispatcher::Running(absl::Time now, Entry& entry) {
   RunningJob job;
   job.uid = entry.facts->uid;
   job.name = entry.facts->name;
@@ -346,9 +284,7 @@ RunningJob JobDispatcher::Running(const absl::flat_hash_map<std::string, int>& i
   job.preemptible = entry.preemptible;
   for (const std::string& device : entry.devices) {
     // One that an earlier daemon gave may be gone.
-    if (const auto found = index.find(device); found != index.end()) {
-      job.devices.push_back(found->second);
-    }
+    if (const int index = devices_.IndexOf(device); index >= 0) job.devices.push_back(index);
   }
   job.started = entry.started;
   job.grace = entry.grace;
@@ -359,19 +295,6 @@ RunningJob JobDispatcher::Running(const absl::flat_hash_map<std::string, int>& i
     job.ends = std::min(job.ends, entry.stopping_since + entry.grace);
   }
   return job;
-}
-
-void JobDispatcher::ApplyReservations(const absl::flat_hash_map<std::string, int>& index,
-                                      Snapshot& snapshot) {
-  absl::erase_if(reserved_, [&](const auto& reservation) {
-    const auto entry = entries_.find(reservation.second);
-    return entry == entries_.end() || !entry->second.queued;
-  });
-  for (const auto& [device, uid] : reserved_) {
-    if (const auto found = index.find(device); found != index.end()) {
-      snapshot.devices[found->second].reserved_for = uid;
-    }
-  }
 }
 
 void JobDispatcher::Pass() {
@@ -394,23 +317,19 @@ void JobDispatcher::Pass() {
   bool all_stored = true;
   for (const Launch& launch : launches) all_stored &= StartAttempt(launch);
   for (const GiveWay& give_way : give_ways) all_stored &= Preempt(give_way);
-  if (all_stored) return;
-  MutexLock lock(mu_);
-  due_ = std::min(due_, environment_.clock.Now() + kRetry);
+  if (!all_stored) pacer_.RequestBy(environment_.clock.Now() + kRetry);
 }
 
 void JobDispatcher::Publish(Snapshot snapshot, std::vector<Wait> waits) {
   const absl::Time now = snapshot.now;
-  const bool idle = snapshot.running.empty() && waits.empty();
-  absl::Time due = idle ? absl::InfiniteFuture() : now + kLongestWait;
+  if (!snapshot.running.empty() || !waits.empty()) pacer_.RequestBy(now + kRefreshInterval);
   for (const Wait& wait : waits) {
-    if (wait.why == Wait::Why::kPause) due = std::min(due, wait.expected_start);
+    if (wait.why == Wait::Why::kPause) pacer_.RequestBy(wait.expected_start);
   }
   auto queue = std::make_shared<const QueueView>(std::move(snapshot), std::move(waits));
   MutexLock lock(mu_);
-  due_ = due;
-  absl::erase_if(reserved_, [&](const auto& reservation) {
-    const Wait* const wait = queue->Find(reservation.second);
+  devices_.DropReservations([&](const std::string& uid) {
+    const Wait* const wait = queue->Find(uid);
     return wait != nullptr && StandsAside(*wait);
   });
   queue_.swap(queue);
@@ -453,7 +372,7 @@ bool JobDispatcher::Preempt(const GiveWay& give_way) {
   MutexLock lock(mu_);
   const auto found = entries_.find(give_way.uid);
   if (found == entries_.end() || found->second.supervisor == nullptr) return true;
-  for (const std::string& device : found->second.devices) reserved_[device] = give_way.to;
+  devices_.Reserve(found->second.devices, give_way.to);
   found->second.supervisor->Wake();
   return true;
 }

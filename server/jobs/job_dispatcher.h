@@ -12,7 +12,9 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "server/jobs/attempt_supervisor.h"
+#include "server/jobs/device_pool.h"
 #include "server/jobs/job_journal.h"
+#include "server/jobs/pass_pacer.h"
 #include "server/jobs/queue_view.h"
 #include "server/jobs/usage_keeper.h"
 #include "server/scheduling/scheduler.h"
@@ -23,10 +25,8 @@ namespace skytrain {
 // Holds the live (not finished) jobs, does what server/scheduling decides about them (gives them
 // devices, makes some give way to others), and keeps a supervisor for each that runs. Thread-safe.
 //
-// One thread of its own does it, in passes: drop what has ended, take a snapshot, decide, publish
-// the queue as it is now, start and preempt. A pass is due when something has changed or when a
-// pause ends; it takes a fifth of the time at most, however long the queue and however many the
-// changes.
+// One thread of its own does it, in passes (see PassPacer): drop what has ended, take a snapshot,
+// decide, publish the queue as it is now, start and preempt.
 class JobDispatcher {
  public:
   JobDispatcher(const AttemptEnvironment& environment, EventHub& hub);
@@ -81,18 +81,11 @@ class JobDispatcher {
   };
 
   void Loop();
-  // False: the end.
-  bool WaitForPass() ABSL_LOCKS_EXCLUDED(mu_);
   // Drops what has ended. Joins threads, so it must not hold the lock meanwhile.
   void Reap() ABSL_LOCKS_EXCLUDED(mu_);
   void Pass() ABSL_LOCKS_EXCLUDED(mu_);
   Snapshot TakeSnapshot() ABSL_LOCKS_EXCLUDED(mu_);
-  // With what the guard says of those that no job holds.
-  std::vector<NodeDevice> NodeDevices() const;
-  RunningJob Running(const absl::flat_hash_map<std::string, int>& devices, absl::Time now,
-                     Entry& entry);
-  void ApplyReservations(const absl::flat_hash_map<std::string, int>& index, Snapshot& snapshot)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  RunningJob Running(absl::Time now, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Publish(Snapshot snapshot, std::vector<Wait> waits) ABSL_LOCKS_EXCLUDED(mu_);
   // False: could not be stored, try again.
   bool StartAttempt(const Launch& start) ABSL_LOCKS_EXCLUDED(mu_);
@@ -100,7 +93,6 @@ class JobDispatcher {
   void Charge(absl::Time now, Entry& entry);
   void StoreUsage();
   void SetQueued(Entry& entry, bool queued) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Release(const Entry& entry) const;
   std::unique_ptr<AttemptSupervisor> Supervise(AttemptSupervisor::Begin begin,
                                                std::shared_ptr<JobJournal> journal);
 
@@ -109,17 +101,13 @@ class JobDispatcher {
   UsageKeeper usage_;  // Of the thread, while it runs.
   absl::Time usage_stored_ = absl::InfinitePast();
 
+  PassPacer pacer_;
+  DevicePool devices_;  // Its reservations are guarded by mu_.
+
   Mutex mu_;
-  CondVar changed_;
-  bool dirty_ ABSL_GUARDED_BY(mu_) = true;
-  bool stop_ ABSL_GUARDED_BY(mu_) = false;
-  absl::Time due_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();  // Of the next pass, at the latest.
-  absl::Duration not_before_ ABSL_GUARDED_BY(mu_);  // Monotonic; of the next pass, at the earliest.
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mu_);  // By uid: oldest first.
   int queued_ ABSL_GUARDED_BY(mu_) = 0;
   absl::flat_hash_map<std::string, int> queued_of_ ABSL_GUARDED_BY(mu_);  // By owner.
-  // Device → uid of the waiting job for which a preempted one gives it up.
-  absl::flat_hash_map<std::string, std::string> reserved_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<const QueueView> queue_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };

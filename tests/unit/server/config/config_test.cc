@@ -1,9 +1,8 @@
-#include "server/config.h"
+#include "server/config/config.h"
 
 #include <gtest/gtest.h>
 
 #include "common/errors.h"
-#include "server/log.h"
 
 namespace skytrain {
 namespace {
@@ -204,19 +203,6 @@ TEST(ConfigTest, WrongFlagsEndWithTwo) {
     EXPECT_TRUE(invocation.exit_now) << flag;
     EXPECT_EQ(invocation.exit_code, 2) << flag;
   }
-}
-
-TEST(LogTest, ValuesAreQuotedWhereASpaceWouldSplitThem) {
-  EXPECT_EQ(
-      FormatLogLine(LogFormat::kText, "info", "serving", {{"a", "plain"}, {"b", "two words"}}),
-      "info serving a=plain b=\"two words\"");
-  EXPECT_EQ(FormatLogLine(LogFormat::kText, "info", "serving", {{"a", "line\nbreak"}, {"b", ""}}),
-            "info serving a=\"line\\nbreak\" b=\"\"");
-}
-
-TEST(LogTest, JsonLinesSurviveAnyBytes) {
-  EXPECT_EQ(FormatLogLine(LogFormat::kJson, "info", "x", {{"a", "q\"\xff"}}),
-            "\"level\":\"info\",\"event\":\"x\",\"a\":\"q\\\"\xef\xbf\xbd\"}");
 }
 
 }  // namespace

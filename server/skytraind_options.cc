@@ -1,0 +1,142 @@
+#include "server/skytraind_options.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/status_macros.h"
+#include "server/auth/certificate.h"
+#include "server/auth/grpc/credentials.h"
+#include "server/blobs/data_names.h"
+#include "server/log.h"
+
+namespace skytrain {
+namespace {
+
+std::vector<std::string> NamesOf(const std::vector<v1::Device>& devices) {
+  std::vector<std::string> names;
+  for (const v1::Device& device : devices) names.push_back(device.name());
+  return names;
+}
+
+v1::ServerInfo::StateDisk DescribeDisk(const StateDir& state, Database& database) {
+  const StateDir::Space space = state.DiskSpace();
+  v1::ServerInfo::StateDisk disk;
+  disk.set_total_bytes(space.total_bytes);
+  disk.set_free_bytes(space.free_bytes);
+  disk.set_full(database.IsFull());
+  return disk;
+}
+
+}  // namespace
+
+NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::Device>& cpus,
+                                   const std::vector<v1::Device>& gpus, const StateDir& state,
+                                   Database& database) {
+  NodeServiceImpl::Node node;
+  node.info.set_version(SKYTRAIN_VERSION);
+  node.info.set_build(SKYTRAIN_BUILD);
+  node.info.set_api_minor(2);
+  char host[256] = {};
+  gethostname(host, sizeof(host) - 1);
+  node.info.set_hostname(host);
+  node.info.mutable_start_time()->set_seconds(absl::ToUnixSeconds(Clock::Real().Now()));
+  for (const std::string& root : config.data_roots) node.info.add_data_roots(root);
+  for (const char* capability :
+       {"suspend", "queue", "filter", "upload", "metrics", "metric_stride", "gc"}) {
+    node.info.add_capabilities(capability);
+  }
+  node.info.set_mode(std::string(ModeName(config.mode)));
+  if (!config.TlsAddresses().empty()) {
+    node.certificate_expiry = [file = config.tls_certificate] { return CertificateExpiry(file); };
+  }
+  node.disk = [&state, &database] { return DescribeDisk(state, database); };
+  node.devices = gpus;
+  node.devices.insert(node.devices.end(), cpus.begin(), cpus.end());
+  return node;
+}
+
+JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::Device>& cpus,
+                                   const std::vector<v1::Device>& gpus, GpuGuard* guard,
+                                   Inspector& inspector, ModelStore& models, UploadStore& uploads) {
+  JobManager::Options options;
+  options.attempts_dir = config.work_dir + "/attempts";
+  options.lost_and_found_dir = config.state_dir + "/lost+found";
+  options.worker_binary = config.worker_binary;
+  options.build = SKYTRAIN_BUILD;
+  options.cache_dir = config.work_dir + "/cache";
+  options.data_roots = config.data_roots;
+  options.gpu_devices = NamesOf(gpus);
+  options.gpu_guard = guard;
+  options.cpu_slots = static_cast<int>(cpus.size());
+  options.jobs_visible_to_all = config.jobs_visible_to_all;
+  options.max_queued_jobs = config.max_queued_jobs;
+  options.max_queued_jobs_per_owner = config.max_queued_jobs_per_owner;
+  options.max_running_jobs_per_owner = config.max_running_jobs_per_owner;
+  options.max_priority = config.max_priority;
+  options.memory_limit_bytes = config.memory_limit_bytes;
+  options.log_quota_bytes = config.log_quota_bytes;
+  options.manifest = [&inspector](const v1::Data& data, const std::string& target,
+                                  const std::string& owner) {
+    return inspector.Inspect(data, target, owner);
+  };
+  options.locate_data = [&uploads](const std::string& owner, v1::Data& data,
+                                   std::vector<std::string>& roots) {
+    return LocateBlobs(uploads, owner, data, roots);
+  };
+  options.publish_model = [&models](const v1::Job& job, int, const std::string& attempt_dir) {
+    return models.Publish(job, attempt_dir);
+  };
+  options.find_model = [&models](const std::string& name) -> absl::StatusOr<ModelLocation> {
+    ASSIGN_OR_RETURN(v1::Model model, models.Get(name));
+    std::string dir = models.DirOf(model);
+    return ModelLocation{std::move(model), std::move(dir)};
+  };
+  options.log = [](absl::string_view line) { LogInfo("jobs", {{"message", std::string(line)}}); };
+  return options;
+}
+
+UploadStore::Options UploadOptions(const Config& config) {
+  UploadStore::Options options;
+  options.dir = config.work_dir + "/blobs";
+  options.max_bytes = config.upload_bytes;
+  options.max_owner_bytes = config.upload_bytes_per_owner;
+  return options;
+}
+
+Collector::Options CollectorOptions(const Config& config) {
+  Collector::Options options;
+  options.policy = config.retention;
+  options.attempts_dir = config.work_dir + "/attempts";
+  options.cache_dir = config.work_dir + "/cache";
+  options.log = [](absl::string_view line) {
+    LogInfo("retention", {{"message", std::string(line)}});
+  };
+  return options;
+}
+
+Inspector::Options InspectorOptions(const Config& config, UploadStore& uploads) {
+  Inspector::Options options;
+  options.probe_binary = config.probe_binary;
+  options.scratch_dir = config.work_dir + "/probe";
+  options.data_roots = config.data_roots;
+  options.locate = [&uploads](const std::string& owner, v1::Data& data,
+                              std::vector<std::string>& roots) {
+    return LocateBlobs(uploads, owner, data, roots);
+  };
+  return options;
+}
+
+absl::StatusOr<RpcServer::TlsPorts> CheckedTlsPorts(const Config& config) {
+  RpcServer::TlsPorts ports;
+  ports.addresses = config.TlsAddresses();
+  if (ports.addresses.empty()) return ports;
+  const TlsFiles files{config.tls_certificate, config.tls_key, config.tls_client_ca};
+  RETURN_IF_ERROR(CheckTlsFiles(files, Clock::Real().Now()));
+  ports.credentials = TlsServerCredentials(files);
+  return ports;
+}
+
+}  // namespace skytrain
