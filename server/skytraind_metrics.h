@@ -24,8 +24,10 @@ struct DaemonMetrics {
 
 // Serves `metrics` and what is asked of the others at each scrape, all of which must outlive the
 // endpoint. Null when the configuration has no metrics_listen.
-absl::StatusOr<std::unique_ptr<MetricsEndpoint>> ServeMetrics(
-    const Config& config, const DaemonMetrics& metrics, const StateDir& state, Database& database,
-    const EventHub& hub, JobManager& jobs);
+absl::StatusOr<std::unique_ptr<MetricsEndpoint>> ServeMetrics(const Config& config,
+                                                              const DaemonMetrics& metrics,
+                                                              const StateDir& state,
+                                                              Database& database, EventHub& hub,
+                                                              JobManager& jobs);
 
 }  // namespace skytrain

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "common/mutex.h"
 #include "server/events/recent_batches.h"
+#include "server/events/stream_lags.h"
 
 namespace skytrain {
 
@@ -52,21 +53,33 @@ class EventHub {
   struct Stored {
     int64_t events = 0;
     int64_t bytes = 0;
+    int64_t steps = 0;        // Of training, that the events tell of.
+    int64_t spool_bytes = 0;  // That they were made of.
   };
   // Who commits says how much it was.
-  void CountStored(Stored stored) {
+  void CountStored(const Stored& stored) {
     stored_events_.fetch_add(stored.events, std::memory_order_relaxed);
     stored_bytes_.fetch_add(stored.bytes, std::memory_order_relaxed);
+    stored_steps_.fetch_add(stored.steps, std::memory_order_relaxed);
+    stored_spool_bytes_.fetch_add(stored.spool_bytes, std::memory_order_relaxed);
   }
-  Stored stored() const { return {stored_events_.load(), stored_bytes_.load()}; }
+  Stored stored() const {
+    return {stored_events_.load(), stored_bytes_.load(), stored_steps_.load(),
+            stored_spool_bytes_.load()};
+  }
 
   // Before Publish, who commits puts the batches here; EventLog reads them.
   RecentBatches& recent() { return recent_; }
+  // Of those who read the log for a client; they register themselves.
+  StreamLags& lags() { return lags_; }
 
  private:
   RecentBatches recent_;
+  StreamLags lags_;
   std::atomic<int64_t> stored_events_{0};
   std::atomic<int64_t> stored_bytes_{0};
+  std::atomic<int64_t> stored_steps_{0};
+  std::atomic<int64_t> stored_spool_bytes_{0};
   Mutex mu_;
   absl::flat_hash_map<std::string, std::vector<std::weak_ptr<Subscription::State>>> subscribers_
       ABSL_GUARDED_BY(mu_);

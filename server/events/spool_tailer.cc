@@ -100,6 +100,12 @@ void SpoolTailer::Commit() {
   for (auto& [file, spool] : spools_) spool.committed = spool.position;
 }
 
+uint64_t SpoolTailer::CommittedBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [file, spool] : spools_) bytes += spool.committed;
+  return bytes;
+}
+
 void SpoolTailer::Rollback() {
   for (auto& [file, spool] : spools_) {
     if (spool.position == spool.committed) continue;

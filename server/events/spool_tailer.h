@@ -41,6 +41,8 @@ class SpoolTailer {
   // Offsets that Read moved since the last Commit.
   Offsets MovedOffsets() const;
   void Commit();
+  // Of all spools, as of the last Commit.
+  uint64_t CommittedBytes() const;
   void Rollback();
 
   // True when every file has been read to its end as given by SetEnd: nothing will come any more.

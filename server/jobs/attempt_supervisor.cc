@@ -53,6 +53,15 @@ AttemptVerdict NeverStarted(AttemptSupervisor::Begin begin) {
 
 }  // namespace
 
+int64_t SpoolBacklog::Bytes() const {
+  const uint64_t stored = stored_;  // First: a later look at the files finds at least as much.
+  uint64_t written = 0;
+  const auto spools = dir_.Spools();
+  if (!spools.ok()) return 0;
+  for (const auto& [file, size] : *spools) written += size;
+  return static_cast<int64_t>(std::max(written, stored) - stored);
+}
+
 AttemptSupervisor::AttemptSupervisor(Begin begin, std::shared_ptr<JobJournal> journal,
                                      const AttemptEnvironment& environment,
                                      std::function<void()> on_done)
@@ -61,7 +70,8 @@ AttemptSupervisor::AttemptSupervisor(Begin begin, std::shared_ptr<JobJournal> jo
       environment_(environment),
       on_done_(std::move(on_done)),
       number_(journal_->Copy().job.attempts_size()),
-      dir_(environment.fs, AttemptPath(environment.options, journal_->uid(), number_)) {
+      dir_(environment.fs, AttemptPath(environment.options, journal_->uid(), number_)),
+      backlog_(std::make_shared<SpoolBacklog>(dir_)) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -108,6 +118,7 @@ std::optional<AttemptVerdict> AttemptSupervisor::Follow() {
   SpoolTailer::Offsets offsets;
   while (!Stopped() && !LoadOffsets(offsets)) Pause(kRetryStore);
   tailer_ = std::make_unique<SpoolTailer>(dir_, offsets);
+  backlog_->SetStored(tailer_->CommittedBytes());
   watcher_.Watch(dir_.path());
   follow_since_ = processes_checked_ = environment_.clock.Monotonic();
   while (!Stopped()) {
@@ -310,6 +321,7 @@ bool AttemptSupervisor::Ingest() {
         [&](JobJournal::Draft& draft) { return FoldSpools(*tailer_, draft, &more); });
     if (stored.ok()) {
       tailer_->Commit();
+      backlog_->SetStored(tailer_->CommittedBytes());
       committed_ = environment_.clock.Monotonic();
       continue;
     }

@@ -35,6 +35,19 @@ struct AttemptEnvironment {
   }
 };
 
+// What an attempt's processes have written to its spools and is not stored yet. Thread-safe.
+class SpoolBacklog {
+ public:
+  explicit SpoolBacklog(AttemptDir dir) : dir_(std::move(dir)) {}
+  void SetStored(uint64_t bytes) { stored_ = bytes; }
+  // Looks at the folder; 0 where it cannot.
+  int64_t Bytes() const;
+
+ private:
+  const AttemptDir dir_;
+  std::atomic<uint64_t> stored_{0};
+};
+
 // Sees one attempt through, from the committed STARTING to the committed end, on a thread of its
 // own:
 //   1. Make the folder, launch (kLaunch); or take up what an earlier daemon began (kAdopt).
@@ -56,6 +69,8 @@ class AttemptSupervisor {
 
   // Look at the job's state: it may be STOPPING now. Any thread.
   void Wake() { watcher_.Wake(); }
+  // Lives on when this dies.
+  std::shared_ptr<const SpoolBacklog> backlog() const { return backlog_; }
   // Leaves the attempt as it is and waits for the thread.
   void Stop();
 
@@ -99,6 +114,7 @@ class AttemptSupervisor {
   const std::function<void()> on_done_;
   const int number_;
   AttemptDir dir_;
+  const std::shared_ptr<SpoolBacklog> backlog_;
   FolderWatcher watcher_;
   std::unique_ptr<SpoolTailer> tailer_;
 

@@ -135,6 +135,19 @@ int JobDispatcher::RunningCount() {
       entries_, [](const auto& entry) { return IsActive(entry.second.journal->state()); }));
 }
 
+int64_t JobDispatcher::SpoolBacklogBytes() {
+  std::vector<std::shared_ptr<const SpoolBacklog>> backlogs;
+  {
+    MutexLock lock(mu_);
+    for (const auto& [uid, entry] : entries_) {
+      if (entry.supervisor != nullptr) backlogs.push_back(entry.supervisor->backlog());
+    }
+  }
+  int64_t bytes = 0;
+  for (const auto& backlog : backlogs) bytes += backlog->Bytes();
+  return bytes;
+}
+
 int JobDispatcher::QueuedCountOf(const std::string& owner) {
   MutexLock lock(mu_);
   const auto found = queued_of_.find(owner);

@@ -45,6 +45,8 @@ class JobDispatcher {
 
   int QueuedCount() ABSL_LOCKS_EXCLUDED(mu_);
   int RunningCount() ABSL_LOCKS_EXCLUDED(mu_);
+  // What running attempts have written and is not stored yet.
+  int64_t SpoolBacklogBytes() ABSL_LOCKS_EXCLUDED(mu_);
   int QueuedCountOf(const std::string& owner) ABSL_LOCKS_EXCLUDED(mu_);
   // As the last pass left it; a job that came or went since shows at the next.
   std::shared_ptr<const QueueView> Queue() ABSL_LOCKS_EXCLUDED(mu_);

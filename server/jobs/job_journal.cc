@@ -127,7 +127,9 @@ absl::Status JobJournal::Change(Database::Priority priority,
         },
         events_.bytes()));
     last_seq = job.last_seq();
-    hub_.CountStored({last_seq - record_.job.last_seq(), events_.bytes()});
+    draft.counted_.events = last_seq - record_.job.last_seq();
+    draft.counted_.bytes = events_.bytes();
+    hub_.CountStored(draft.counted_);
     terminal = IsTerminal(job.state());
     state_.store(job.state());
     record_ = std::move(draft.record_);

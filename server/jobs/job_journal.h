@@ -53,6 +53,9 @@ class JobJournal {
     // A StateChange from the present state to itself, for people.
     void Remark(const std::string& message);
     void MoveOffsets(std::vector<std::pair<std::string, uint64_t>> offsets);
+    // For the hub's counters: what the events were made of, and the steps of training they tell of.
+    void CountSpoolBytes(int64_t bytes) { counted_.spool_bytes += bytes; }
+    void CountSteps(int64_t steps) { counted_.steps += steps; }
 
    private:
     friend class JobJournal;
@@ -64,6 +67,7 @@ class JobJournal {
     EventBatchBuilder& events_;
     const absl::Time now_;
     std::vector<std::pair<std::string, uint64_t>> offsets_;
+    EventHub::Stored counted_;
   };
 
   // `record` as it is stored.

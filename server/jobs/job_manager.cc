@@ -181,7 +181,8 @@ std::vector<DeviceUse> JobManager::Devices() {
 }
 
 JobManager::Counts JobManager::Count() {
-  return {impl_->dispatcher.QueuedCount(), impl_->dispatcher.RunningCount()};
+  return {impl_->dispatcher.QueuedCount(), impl_->dispatcher.RunningCount(),
+          impl_->dispatcher.SpoolBacklogBytes()};
 }
 
 }  // namespace skytrain

@@ -123,10 +123,12 @@ class JobManager {
   // Every device of the node.
   std::vector<DeviceUse> Devices();
 
-  // How many jobs wait, and how many have an attempt under way. May be called at any time.
+  // How many jobs wait, how many have an attempt under way, and how much of what those wrote is not
+  // stored yet. May be called at any time.
   struct Counts {
     int queued = 0;
     int running = 0;
+    int64_t spool_backlog_bytes = 0;
   };
   Counts Count();
 

@@ -1,5 +1,6 @@
 #include "server/jobs/spool_fold.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,10 @@ constexpr int64_t kBytesPerTransaction = 1 << 20;
 absl::Status FoldRankStarted(const internal::v1::RankStarted& started, JobJournal::Draft& draft) {
   if (started.rank() != 0) return absl::OkStatus();
   draft.attempt().set_resumed_from_step(started.resumed_from_step());
+  // Steps behind the checkpoint are done anew.
+  if (draft.job().has_progress()) {
+    draft.job().mutable_progress()->set_step(started.resumed_from_step());
+  }
   return draft.Apply(JobEventType::kStarted,
                      started.resumed_from_step() > 0
                          ? absl::StrCat("resumed from step ", started.resumed_from_step())
@@ -43,8 +48,10 @@ bool FoldWorkerEvent(absl::string_view payload, JobJournal::Draft& draft) {
     case v1::Event::kModel:
       return true;
     default:
+      const int64_t before = draft.job().progress().step();
       draft.AppendBytes(payload);
       FoldEvent(payload, draft.job());
+      draft.CountSteps(std::max<int64_t>(draft.job().progress().step() - before, 0));
       return true;
   }
 }
@@ -78,6 +85,7 @@ absl::Status FoldSpools(SpoolTailer& tailer, JobJournal::Draft& draft, bool* mor
   } else if (read == 0) {
     return absl::CancelledError("nothing new");
   }
+  draft.CountSpoolBytes(read);
   draft.MoveOffsets(tailer.MovedOffsets());
   return absl::OkStatus();
 }

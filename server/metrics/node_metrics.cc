@@ -1,5 +1,9 @@
 #include "server/metrics/node_metrics.h"
 
+#include <cmath>
+#include <iterator>
+#include <utility>
+
 #include "prometheus/metric_family.h"
 #include "server/metrics/process_facts.h"
 
@@ -36,6 +40,21 @@ MetricFamily Counter(const char* name, const char* help, double value) {
 
 double Number(int64_t value) { return static_cast<double>(value); }
 
+// A bounded number of series, however many streams there are.
+std::vector<Sample> Quantiles(const std::vector<int64_t>& ascending) {
+  std::vector<Sample> samples;
+  for (const auto& [label, quantile] :
+       {std::pair("0.5", 0.5), std::pair("0.9", 0.9), std::pair("1", 1.0)}) {
+    double value = 0;
+    if (!ascending.empty()) {
+      const double rank = std::ceil(quantile * Number(std::ssize(ascending)));
+      value = Number(ascending[static_cast<size_t>(rank) - 1]);
+    }
+    samples.push_back({{{"quantile", label}}, value});
+  }
+  return samples;
+}
+
 }  // namespace
 
 std::vector<MetricFamily> NodeMetrics::Collect() const {
@@ -50,6 +69,17 @@ std::vector<MetricFamily> NodeMetrics::Collect() const {
       Counter("skytrain_events_stored_total", "Events of running jobs that were stored",
               Number(facts.stored_events)),
       Counter("skytrain_events_stored_bytes_total", "Their size", Number(facts.stored_event_bytes)),
+      Counter("skytrain_training_steps_total",
+              "Optimizer steps of all jobs, those done again after a resume too",
+              Number(facts.training_steps)),
+      Counter("skytrain_spool_read_bytes_total", "What was read of the spools of running attempts",
+              Number(facts.read_spool_bytes)),
+      Gauge("skytrain_spool_backlog_bytes",
+            "What running attempts have written to their spools and is not stored yet",
+            Number(facts.spool_backlog_bytes)),
+      Family("skytrain_stream_lag_events",
+             "Events that live streams have still to send; of the slowest: quantile 1",
+             MetricType::Gauge, Quantiles(facts.stream_lags)),
       Gauge("skytrain_state_disk_size_bytes", "Size of the file system with the state folder",
             Number(facts.disk_total_bytes)),
       Gauge("skytrain_state_disk_free_bytes", "What the daemon may still use of it",

@@ -16,6 +16,10 @@ struct NodeFacts {
   int64_t running_jobs = 0;
   int64_t stored_events = 0;  // Since the start.
   int64_t stored_event_bytes = 0;
+  int64_t training_steps = 0;    // Of all jobs, since the start.
+  int64_t read_spool_bytes = 0;  // Since the start.
+  int64_t spool_backlog_bytes = 0;
+  std::vector<int64_t> stream_lags;  // In events, of each live stream, ascending.
   int64_t disk_total_bytes = 0;
   int64_t disk_free_bytes = 0;
   bool disk_full = false;

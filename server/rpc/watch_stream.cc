@@ -102,9 +102,12 @@ absl::Status WatchStream::Open() {
   ASSIGN_OR_RETURN(filter_, EventFilter::Of(request_));
   ASSIGN_OR_RETURN(v1::Job job, sources_.jobs.Get(caller_, id));
   job_uid_ = job.uid();
+  lag_ = sources_.hub.lags().Add();
+  lag_->Sent(position_);
   // The handle dies in Release, before the stream does, so the raw pointer holds.
   subscription_ = sources_.hub.Subscribe(job_uid_, [this](int64_t last_seq, bool terminal) {
     last_seq_ = last_seq;
+    lag_->Committed(last_seq);
     if (terminal) terminal_seq_ = last_seq;
     Wake();
   });
@@ -112,6 +115,7 @@ absl::Status WatchStream::Open() {
   ASSIGN_OR_RETURN(job, sources_.jobs.Get(caller_, id));
   if (IsTerminal(job.state())) terminal_seq_ = job.last_seq();
   end_at_start_ = job.last_seq();
+  lag_->Committed(end_at_start_);
   if (request_.after_seq() > job.last_seq()) {
     return ErrorWithReason(
         absl::StatusCode::kOutOfRange, "SEQ_OUT_OF_RANGE",
@@ -127,6 +131,7 @@ LongCall::Next WatchStream::Step() {
     if (absl::Status status = Open(); !status.ok()) return FinishWith(std::move(status));
     if (position_ + 1 < first_available_) return SendTruncated();
   }
+  lag_->Sent(position_);  // No write is in flight here, so all of that is on its way.
   while (true) {
     // Before the read: an end that is told after it causes another Step.
     const int64_t terminal_seq = terminal_seq_;
@@ -170,7 +175,10 @@ absl::StatusOr<bool> WatchStream::Add(std::shared_ptr<const EventBatch> batch) {
 }
 
 LongCall::Next WatchStream::WriteOr(Next otherwise) {
-  if (slices_.empty()) return otherwise;
+  if (slices_.empty()) {
+    lag_->Sent(position_);  // The filter left nothing to send.
+    return otherwise;
+  }
   // Messages one behind the other are one message whose repeated fields are joined, and of whose
   // positions the last one counts.
   buffer_ = grpc::ByteBuffer(slices_.data(), slices_.size());

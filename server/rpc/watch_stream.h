@@ -84,7 +84,10 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
   Next Step() override;
   void StartWriting() override;
   void FinishCall(const absl::Status& status) override;
-  void Release() override { subscription_.reset(); }
+  void Release() override {
+    subscription_.reset();
+    lag_.reset();
+  }
 
   // Finds the job, subscribes, and learns where it begins and ends. Once.
   absl::Status Open();
@@ -112,6 +115,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
   EventFilter filter_;
   StrideState stride_state_;
   std::string job_uid_;
+  std::unique_ptr<StreamLags::Stream> lag_;
   std::unique_ptr<EventHub::Subscription> subscription_;
   int64_t position_;
   int64_t end_at_start_ = 0;

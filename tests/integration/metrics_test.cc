@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -148,6 +149,83 @@ TEST(MetricsTest, TheValuesFollowWhatTheDaemonDoes) {
   becomes("skytrain_jobs{state=\"queued\"}", 0);
   becomes("skytrain_jobs{state=\"running\"}", 0);
   EXPECT_THAT(HttpGet(port, "/elsewhere"), StartsWith("HTTP/1.1 404"));
+  EXPECT_EQ(daemon.Stop(), 0);
+}
+
+TEST(MetricsTest, CountsStepsAndSpoolsOfTraining) {
+  Daemon daemon({"--metrics-listen", "127.0.0.1:0", "--cpus", "1"});
+  const absl::Status started = daemon.Start();
+  ASSERT_TRUE(started.ok()) << started;
+  const int port = MetricsPort(daemon);
+  const std::string backlog = "skytrain_spool_backlog_bytes";
+  EXPECT_EQ(Value(port, "skytrain_training_steps_total"), 0);
+  EXPECT_EQ(Value(port, "skytrain_spool_read_bytes_total"), 0);
+  EXPECT_EQ(Value(port, backlog), 0);
+
+  JobClient client(daemon.Connect());
+  for (int job = 1; job <= 2; ++job) {
+    const auto trained = client.Create({{"epochs", "3"}, {"steps", "7"}});
+    ASSERT_TRUE(trained.ok()) << trained.status();
+    ASSERT_TRUE(client.Wait(trained->name()).ok());
+    EXPECT_EQ(Value(port, "skytrain_training_steps_total"), job * 21);
+  }
+  EXPECT_GT(Value(port, "skytrain_spool_read_bytes_total"), 1000);
+  EXPECT_EQ(Value(port, backlog), 0);
+
+  // A frame whose end does not come cannot be stored.
+  const auto running = client.Create({{"hang", "1"}});
+  ASSERT_TRUE(running.ok()) << running.status();
+  const std::string spool =
+      absl::StrCat(daemon.WorkDir(), "/attempts/", running->uid(), "-1/rank-0.spool");
+  ASSERT_TRUE(WaitFor([&] {
+    const auto job = client.Get(running->name());
+    return job.ok() && job->state() == v1::RUNNING && Value(port, backlog) == 0;
+  }));
+  std::ofstream(spool, std::ios::app | std::ios::binary) << "abc";
+  EXPECT_TRUE(WaitFor([&] { return Value(port, backlog) == 3; })) << Value(port, backlog);
+  ASSERT_TRUE(client.Cancel(running->name()).ok());
+  EXPECT_TRUE(WaitFor([&] { return Value(port, backlog) == 0; })) << Value(port, backlog);
+  EXPECT_EQ(daemon.Stop(), 0);
+}
+
+TEST(MetricsTest, TellsHowFarASubscriberIsBehind) {
+  Daemon daemon({"--metrics-listen", "127.0.0.1:0"});
+  const absl::Status started = daemon.Start();
+  ASSERT_TRUE(started.ok()) << started;
+  const int port = MetricsPort(daemon);
+  const std::string median = "skytrain_stream_lag_events{quantile=\"0.5\"}";
+  const std::string slowest = "skytrain_stream_lag_events{quantile=\"1\"}";
+  EXPECT_EQ(Value(port, slowest), 0);
+
+  JobClient client(daemon.Connect());
+  const auto job = client.Create({{"points", "1000000"}});
+  ASSERT_TRUE(job.ok()) << job.status();
+  // One never reads; the two others follow to the end.
+  JobClient stalled(daemon.Connect());
+  grpc::ClientContext context;
+  v1::WatchEventsRequest request;
+  request.set_name(job->name());
+  request.set_follow(true);
+  const auto stream = stalled.stub().WatchEvents(&context, request);
+  std::vector<std::thread> followers;
+  for (int i = 0; i < 2; ++i) {
+    followers.emplace_back([&] {
+      JobClient follower(daemon.Connect());
+      EXPECT_TRUE(follower.Watch(request, [](const auto&) { return true; }).ok());
+    });
+  }
+  EXPECT_TRUE(WaitFor([&] { return Value(port, slowest) > 0 && Value(port, median) == 0; }));
+  for (std::thread& follower : followers) follower.join();
+  EXPECT_GT(Value(port, slowest), 0);
+
+  v1::WatchEventsResponse response;
+  int64_t last_seq = 0;
+  while (stream->Read(&response)) {
+    if (!response.events().empty()) last_seq = response.events().rbegin()->seq();
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(last_seq, client.Get(job->name())->last_seq());
+  EXPECT_TRUE(WaitFor([&] { return Value(port, slowest) == 0; })) << Value(port, slowest);
   EXPECT_EQ(daemon.Stop(), 0);
 }
 
