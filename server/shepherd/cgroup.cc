@@ -3,13 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -46,15 +45,6 @@ std::string MountPoint() {
   return "";
 }
 
-// systemd says so of the groups that it leaves to their owner.
-bool IsDelegated(const std::string& path) {
-  char value = 0;
-  for (const char* attribute : {"user.delegate", "trusted.delegate"}) {
-    if (getxattr(path.c_str(), attribute, &value, 1) == 1 && value == '1') return true;
-  }
-  return false;
-}
-
 absl::Status NotPossible(absl::string_view why) {
   return absl::FailedPreconditionError(absl::StrCat("no control group: ", why));
 }
@@ -75,24 +65,17 @@ absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Create(absl::string_view name,
                                                        int64_t memory_limit_bytes) {
   const std::string own = OwnCgroupPath();
   if (own.empty()) return NotPossible("no cgroup v2 is mounted");
-  std::vector<std::string> parents = {own};
-  const std::string above = own.substr(0, own.rfind('/'));
-  if (IsDelegated(above)) parents.push_back(above);
-  absl::Status why;
-  for (const std::string& parent : parents) {
-    std::unique_ptr<Cgroup> group(new Cgroup(absl::StrCat(parent, "/", name)));
-    if (mkdir(group->path_.c_str(), 0755) != 0) {
-      why = NotPossible(
-          absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", group->path_)).message());
-      continue;
-    }
-    if (memory_limit_bytes == 0) return group;
-    // Refused where the parent holds processes itself, unless it is the root.
-    WriteTo(parent + "/cgroup.subtree_control", "+memory").IgnoreError();
-    const absl::Status limited = group->LimitMemory(memory_limit_bytes);
-    if (limited.ok() || &parent == &parents.back()) return group;
+  std::unique_ptr<Cgroup> group(new Cgroup(absl::StrCat(own, "/", name)));
+  if (mkdir(group->path_.c_str(), 0755) != 0) {
+    return NotPossible(
+        absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", group->path_)).message());
   }
-  return why;
+  if (memory_limit_bytes > 0) {
+    // Refused, but for the root, where the group holds processes itself.
+    WriteTo(own + "/cgroup.subtree_control", "+memory").IgnoreError();
+    group->LimitMemory(memory_limit_bytes).IgnoreError();
+  }
+  return group;
 }
 
 Cgroup::~Cgroup() {
@@ -117,6 +100,15 @@ absl::Status Cgroup::Add(int pid) const {
 }
 
 void Cgroup::Kill() const { WriteTo(path_ + "/cgroup.kill", "1").IgnoreError(); }
+
+std::vector<int> Cgroup::Processes() const {
+  std::vector<int> pids;
+  for (const absl::string_view line : absl::StrSplit(ReadOrEmpty(path_ + "/cgroup.procs"), '\n')) {
+    int pid = 0;
+    if (absl::SimpleAtoi(line, &pid)) pids.push_back(pid);
+  }
+  return pids;
+}
 
 uint64_t Cgroup::OomKills() const {
   return internal::CounterIn(ReadOrEmpty(path_ + "/memory.events"), "oom_kill");

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -10,15 +11,19 @@
 
 namespace skytrain {
 
-// A control group (v2) of its own for the ranks of one attempt: a bound on their memory, the exact
-// count of what the kernel killed of them for lack of it, and an end that nothing escapes. It can
-// be had where the shepherd's own group may be written to (root, or a systemd unit with
-// Delegate=yes); elsewhere the attempt does with its process group.
+// A control group (v2) of its own for the ranks of one attempt: their exact list, an end that
+// nothing escapes, and where the kernel allows it a bound on their memory. It can be had where the
+// shepherd's own group may be written to (root, or a systemd unit with Delegate=yes); elsewhere the
+// attempt does with its process group.
+//
+// No controller is turned on in a group above the shepherd's own. The group of a service could not
+// take a restarted daemon then, as long as runs of the old one go on below it: EBUSY, by the rule
+// that a group with controllers for its children holds no process itself. So in a service the bound
+// on memory is the shepherd's to hold (process_memory.h).
 class Cgroup {
  public:
-  // Makes the group `name` below the one that this process is in, or, where that one's memory
-  // cannot be divided further because it holds processes, beside it in a group that systemd
-  // delegated. memory_limit_bytes 0: no limit. FAILED_PRECONDITION says why there is none.
+  // Makes the group `name` below the one that this process is in. memory_limit_bytes 0: no limit;
+  // see has_memory_limit. FAILED_PRECONDITION says why there is no group.
   static absl::StatusOr<std::unique_ptr<Cgroup>> Create(absl::string_view name,
                                                         int64_t memory_limit_bytes);
   ~Cgroup();  // Removes the group. Its processes should be gone.
@@ -29,6 +34,7 @@ class Cgroup {
   absl::Status Add(int pid) const;
   // SIGKILL to every process of the group.
   void Kill() const;
+  std::vector<int> Processes() const;
   // How many of its processes the kernel killed for lack of memory.
   uint64_t OomKills() const;
   bool has_memory_limit() const { return has_memory_limit_; }

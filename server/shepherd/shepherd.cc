@@ -15,6 +15,7 @@
 #include "common/status_macros.h"
 #include "common/timestamp.h"
 #include "server/shepherd/memory_events.h"
+#include "server/shepherd/process_memory.h"
 
 namespace skytrain {
 namespace {
@@ -158,15 +159,10 @@ absl::Status Shepherd::StartRanks() {
 }
 
 void Shepherd::MakeCgroup() {
-  const int64_t limit = spec_.memory_limit_bytes();
-  auto made = Cgroup::Create(
-      absl::StrCat("skytrain-", spec_.job_uid(), "-", spec_.number(), "-", getpid()), limit);
-  if (made.ok()) cgroup_ = *std::move(made);
-  // Without a group the ranks' process group does; only a limit that was asked for is missed.
-  if (limit == 0 || (cgroup_ != nullptr && cgroup_->has_memory_limit())) return;
-  Say(absl::StrCat("the memory limit of ", limit, " bytes is not enforced: ",
-                   made.ok() ? "this control group cannot limit memory (Delegate=yes in the unit?)"
-                             : made.status().message()));
+  auto made =
+      Cgroup::Create(absl::StrCat("skytrain-", spec_.job_uid(), "-", spec_.number(), "-", getpid()),
+                     spec_.memory_limit_bytes());
+  if (made.ok()) cgroup_ = *std::move(made);  // Else the ranks' process group has to do.
 }
 
 absl::Status Shepherd::Watch() {
@@ -206,6 +202,7 @@ void Shepherd::Look() {
   last_look_ = clock_.Monotonic();
   oom_kills_before_ = std::exchange(oom_kills_, CountOomKills());
   limits_->Observe(RankSpoolBytes());
+  CheckMemory();
   const auto control = control_.Look();
   if (!control.ok()) {
     Say(absl::StrCat("cannot read what is wanted: ", control.status().message()));
@@ -238,6 +235,19 @@ void Shepherd::CheckLimits() {
     told_undead_ = true;
     SayUndead();
   }
+}
+
+void Shepherd::CheckMemory() {
+  const int64_t limit = spec_.memory_limit_bytes();
+  if (limit == 0 || ranks_.empty() || phase_ == Phase::kKilled) return;
+  if (cgroup_ != nullptr && cgroup_->has_memory_limit()) return;
+  const int64_t taken =
+      MemoryOf(cgroup_ != nullptr ? cgroup_->Processes() : ProcessesOfGroup(ranks_[0]->pid()));
+  if (taken <= limit) return;
+  Say(absl::StrCat("the run holds ", taken, " bytes of memory; its limit is ", limit, ": killed"));
+  outcome_.memory_bytes = taken;
+  outcome_.memory_limit_bytes = limit;
+  KillRanks();
 }
 
 void Shepherd::RankLeft(size_t index) {

@@ -53,6 +53,8 @@ class Shepherd {
   void HandleSignal();
   void Look();
   void CheckLimits();
+  // limits.memory_bytes, where no control group holds it.
+  void CheckMemory();
   void RankLeft(size_t index);
   void RequestStop(internal::v1::Control::Cause cause, absl::string_view why);
   void KillRanks();

@@ -174,6 +174,14 @@ ExitRecord Judge(const RunOutcome& run) {
     record.set_end(v1::COMPLETED);
     return record;
   }
+  if (run.memory_bytes > 0) {
+    record.set_end(v1::OUT_OF_HOST_MEMORY);
+    record.set_message(absl::StrCat("the run held ", run.memory_bytes >> 20,
+                                    " MiB of memory, more than the ", run.memory_limit_bytes >> 20,
+                                    " MiB that this server allows (limits.memory_bytes), and was "
+                                    "killed; try a smaller batch_size, or ask for a higher limit"));
+    return record;
+  }
   record.set_end(EndOfStop(run.stop_cause));
   std::string message = WhyStopped(run.stop_cause);
   if (run.killed) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ struct RunOutcome {
   internal::v1::Control::Cause stop_cause = internal::v1::Control::CAUSE_UNSPECIFIED;
   bool killed = false;  // The grace was over, and they got SIGKILL from us.
   absl::Duration grace;
+  // Set when they got SIGKILL from us since they held more memory than the limit.
+  int64_t memory_bytes = 0;
+  int64_t memory_limit_bytes = 0;
 };
 
 // How the attempt ended: end, message, failed_rank, exit_code, signal, killed_by_shepherd. A pure
@@ -35,7 +39,8 @@ struct RunOutcome {
 //     or exit code. A rank that only says that another one failed does not count while there is
 //     one that says more.
 //  2. Else, when every rank reported COMPLETED, that is the end, whatever was asked of it.
-//  3. Else the cause of the stop names it: TIME_LIMIT, STALLED, PREEMPTED, else STOPPED.
+//  3. Else a kill for memory is OUT_OF_HOST_MEMORY.
+//  4. Else the cause of the stop names it: TIME_LIMIT, STALLED, PREEMPTED, else STOPPED.
 internal::v1::ExitRecord Judge(const RunOutcome& run);
 
 }  // namespace skytrain

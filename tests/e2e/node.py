@@ -24,13 +24,14 @@ class Node:
         self.server = f"unix:{self.root}/d.sock"
         self.flags = list(flags)
         self.daemon = None
+        self.before = None  # Called in the daemon's process before it becomes skytraind.
 
     def start(self):
         with open(self.root / "skytraind.log", "ab") as log:
             self.daemon = subprocess.Popen(
                 [BIN / "skytraind", "--listen", self.server, "--state-dir", self.root / "state",
                  "--data-root", DATA, "--data-root", self.root, *self.flags],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, preexec_fn=self.before)
         line = self.daemon.stdout.readline()
         if "serving" not in line:
             raise AssertionError(f"skytraind does not serve: {line!r}\n{self.log()}")

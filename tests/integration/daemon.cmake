@@ -16,10 +16,12 @@ skytrain_test(tls_test LABEL rpc TIMEOUT 120 SOURCES tls_test.cc DEPS skytrain::
 skytrain_test(metrics_test LABEL rpc TIMEOUT 120 SOURCES metrics_test.cc DEPS skytrain::test_daemon nlohmann_json::nlohmann_json)
 skytrain_test(submission_test LABEL rpc TIMEOUT 120 SOURCES submission_test.cc DEPS skytrain::test_daemon)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
-add_test(NAME job_commands_test
-  COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/job_commands_test.py")
-set_tests_properties(job_commands_test PROPERTIES
-  LABELS rpc TIMEOUT 120 ENVIRONMENT "SKYTRAIN_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
+foreach(name job_commands systemd)
+  add_test(NAME ${name}_test
+    COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/${name}_test.py")
+  set_tests_properties(${name}_test PROPERTIES
+    LABELS rpc TIMEOUT 120 ENVIRONMENT "SKYTRAIN_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
+endforeach()
 skytrain_test(blob_test LABEL rpc TIMEOUT 120 SOURCES blob_test.cc
   DEPS skytrain::test_daemon skytrain::test_support skytrain::client_api skytrain::common_digest)
 skytrain_test(log_flood_test LABEL rpc TIMEOUT 120 SOURCES log_flood_test.cc DEPS skytrain::test_daemon)

@@ -60,15 +60,23 @@ TEST_F(ShepherdMemoryTest, ControlGroupOverItsLimitIsOutOfHostMemory) {
   EXPECT_EQ(record.signal(), SIGKILL);
 }
 
-TEST_F(ShepherdMemoryTest, LimitThatCannotBeEnforcedIsSaid) {
+TEST_F(ShepherdMemoryTest, LimitHoldsWithoutAMemoryControllerToo) {
   {
     const auto group = Cgroup::Create("skytrain-test-limit", 1 << 20);
-    if (group.ok() && (*group)->has_memory_limit()) GTEST_SKIP() << "here it can be enforced";
+    if (group.ok() && (*group)->has_memory_limit()) GTEST_SKIP() << "here the kernel holds it";
   }
-  spec_.set_memory_limit_bytes(int64_t{1} << 40);
-  Create({});
+  spec_.set_memory_limit_bytes(int64_t{64} << 20);
+  Create({{"fake.alloc_mb", "256"}, {"fake.hold_ms", "50000"}});
+  const ExitRecord record = RunToEnd();
+  EXPECT_EQ(record.end(), v1::OUT_OF_HOST_MEMORY) << record.DebugString();
+  EXPECT_TRUE(record.killed_by_shepherd());
+  EXPECT_THAT(record.message(), HasSubstr("more than the 64 MiB"));
+}
+
+TEST_F(ShepherdMemoryTest, RunBelowItsLimitGoesOn) {
+  spec_.set_memory_limit_bytes(int64_t{1} << 30);
+  Create({{"fake.alloc_mb", "64"}, {"fake.hold_ms", "2500"}});
   EXPECT_EQ(RunToEnd().end(), v1::COMPLETED);
-  EXPECT_THAT(Log(-1, v1::LogChunk::STREAM_STDERR), HasSubstr("is not enforced"));
 }
 
 TEST_F(ShepherdMemoryTest, ProcessThatLeftTheGroupOfTheRanksEndsWithTheControlGroup) {

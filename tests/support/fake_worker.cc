@@ -83,6 +83,7 @@ class FakeWorker {
       // Touched, so that it counts; not caught, as an allocation in a library's thread.
       const std::vector<char> taken(static_cast<size_t>(mib) << 20, 1);
       std::printf("took %zu bytes\n", taken.size());
+      if (!Wait(absl::Milliseconds(script_.Number("hold_ms", 0)))) return Leave(v1::STOPPED, "");
     }
     const int64_t epochs =
         script_.Number("epochs", std::max(spec_.experiment().train().epochs(), 1));

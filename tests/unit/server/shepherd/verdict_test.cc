@@ -50,6 +50,17 @@ struct Case {
   int failed_rank;
 };
 
+TEST(VerdictTest, KillForMemoryIsNamedWithBothNumbers) {
+  RunOutcome run = Outcome({Died(0, SIGKILL), Died(1, SIGKILL)});
+  run.killed = true;
+  run.memory_bytes = int64_t{3} << 30;
+  run.memory_limit_bytes = int64_t{2} << 30;
+  const ExitRecord record = Judge(run);
+  EXPECT_EQ(record.end(), v1::OUT_OF_HOST_MEMORY);
+  EXPECT_TRUE(record.killed_by_shepherd());
+  EXPECT_THAT(record.message(), HasSubstr("held 3072 MiB of memory, more than the 2048 MiB"));
+}
+
 TEST(VerdictTest, NamesTheEndAndTheFirstFailedRank) {
   const std::vector<Case> cases = {
       {"all completed", Outcome({Left(0, 0, v1::COMPLETED)}), v1::COMPLETED, -1},
