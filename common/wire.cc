@@ -35,10 +35,20 @@ void AppendVarint(uint64_t value, std::string* out) {
   out->push_back(static_cast<char>(value));
 }
 
+namespace {
+
+// Of a tag or a length: protobuf reads no longer form of those.
+bool TakeShortVarint(absl::string_view* bytes, uint64_t* value) {
+  const size_t before = bytes->size();
+  return TakeVarint(bytes, value) && before - bytes->size() <= 5;
+}
+
+}  // namespace
+
 bool WireReader::Next(WireField* field) {
   if (!ok_ || rest_.empty()) return false;
   uint64_t tag = 0;
-  ok_ = TakeVarint(&rest_, &tag) && (tag >> 3) != 0 && (tag >> 3) < (1u << 29);
+  ok_ = TakeShortVarint(&rest_, &tag) && (tag >> 3) != 0 && (tag >> 3) < (1u << 29);
   if (!ok_) return false;
   field->number = static_cast<uint32_t>(tag >> 3);
   field->type = static_cast<uint32_t>(tag & 7);
@@ -50,7 +60,7 @@ bool WireReader::Next(WireField* field) {
       length = 8;
       break;
     case 2:
-      if (!(ok_ = TakeVarint(&rest_, &length))) return false;
+      if (!(ok_ = TakeShortVarint(&rest_, &length))) return false;
       break;
     case 5:
       length = 4;

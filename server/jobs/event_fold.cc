@@ -3,12 +3,14 @@
 #include <cstring>
 #include <vector>
 
+#include "common/utf8.h"
 #include "common/wire.h"
 
 namespace skytrain {
 namespace {
 
 constexpr int kMaxMetrics = 64;
+constexpr size_t kMaxNameBytes = 256;  // A job is sent in every list: longer names stay out of it.
 
 // The columns of a v1.MetricBatch, not decoded.
 struct Columns {
@@ -51,6 +53,7 @@ double LastDouble(absl::string_view* column) {
 }
 
 void SetMetric(absl::string_view name, double value, v1::Job& job) {
+  if (name.size() > kMaxNameBytes) return;
   auto& metrics = *job.mutable_metrics();
   const std::string key(name);
   if (const auto found = metrics.find(key); found != metrics.end()) {
@@ -80,6 +83,52 @@ void FoldMetrics(absl::string_view batch, v1::Job& job) {
   }
 }
 
+bool HasOnlyVarints(absl::string_view message) {
+  WireReader reader(message);
+  WireField field;
+  while (reader.Next(&field)) {
+    if (field.type != 0) return false;
+  }
+  return reader.ok();
+}
+
+bool IsVarintColumn(absl::string_view column) {
+  int length = 0;
+  for (const char byte : column) {
+    if (++length > 10) return false;
+    if (static_cast<unsigned char>(byte) < 0x80) length = 0;
+  }
+  return length == 0;
+}
+
+// Whether protobuf can read it, without making a message of it: millions of points a second come
+// this way.
+bool IsMetricBatch(absl::string_view batch) {
+  WireReader reader(batch);
+  WireField field;
+  while (reader.Next(&field)) {
+    if (field.type != 2) {
+      return v1::MetricBatch().ParseFromArray(batch.data(), static_cast<int>(batch.size()));
+    }
+    switch (field.number) {
+      case v1::MetricBatch::kNamesFieldNumber:
+        if (!IsValidUtf8(field.bytes)) return false;
+        break;
+      case v1::MetricBatch::kNameFieldNumber:
+      case v1::MetricBatch::kStepFieldNumber:
+      case v1::MetricBatch::kEpochFieldNumber:
+        if (!IsVarintColumn(field.bytes)) return false;
+        break;
+      case v1::MetricBatch::kValueFieldNumber:
+        if (field.bytes.size() % sizeof(double) != 0) return false;
+        break;
+      default:
+        break;
+    }
+  }
+  return reader.ok();
+}
+
 void FoldProgress(absl::string_view bytes, v1::Job& job) {
   v1::Progress event;
   if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
@@ -94,16 +143,31 @@ void FoldProgress(absl::string_view bytes, v1::Job& job) {
 }  // namespace
 
 v1::Event::KindCase KindOf(absl::string_view event) {
-  v1::Event::KindCase kind = v1::Event::KIND_NOT_SET;
+  int kinds = 0;
+  bool plain = true;
+  absl::string_view metrics;
   WireReader reader(event);
   WireField field;
   while (reader.Next(&field)) {
-    if (field.type == 2 && field.number >= v1::Event::kMetrics &&
-        field.number <= v1::Event::kData) {
-      kind = static_cast<v1::Event::KindCase>(field.number);
+    if (field.number >= v1::Event::kMetrics && field.number <= v1::Event::kData) {
+      ++kinds;
+      plain &= field.type == 2 && field.number == v1::Event::kMetrics;
+      metrics = field.bytes;
+    } else if (field.number == v1::Event::kTimeFieldNumber) {
+      plain &= field.type == 2 && HasOnlyVarints(field.bytes);
+    } else {
+      plain &= field.type == 0;
     }
   }
-  return reader.ok() ? kind : v1::Event::KIND_NOT_SET;
+  if (!reader.ok()) return v1::Event::KIND_NOT_SET;
+  if (plain && kinds == 1) {
+    return IsMetricBatch(metrics) ? v1::Event::kMetrics : v1::Event::KIND_NOT_SET;
+  }
+  v1::Event parsed;
+  if (!parsed.ParseFromArray(event.data(), static_cast<int>(event.size()))) {
+    return v1::Event::KIND_NOT_SET;
+  }
+  return parsed.kind_case();
 }
 
 void FoldEvent(absl::string_view event, v1::Job& job) {

@@ -12,6 +12,8 @@ namespace skytrain {
 namespace {
 
 constexpr int64_t kBytesPerTransaction = 1 << 20;
+// A larger one would not fit into a message of the stream (4 MiB).
+constexpr size_t kLargestEvent = 3 << 20;
 
 absl::Status FoldRankStarted(const internal::v1::RankStarted& started, JobJournal::Draft& draft) {
   if (started.rank() != 0) return absl::OkStatus();
@@ -39,8 +41,9 @@ absl::Status FoldRecord(absl::string_view payload, JobJournal::Draft& draft) {
   return absl::OkStatus();
 }
 
-// False when the bytes are no event.
+// False when the bytes are no event, or none that can be sent.
 bool FoldWorkerEvent(absl::string_view payload, JobJournal::Draft& draft) {
+  if (payload.size() > kLargestEvent) return false;
   switch (KindOf(payload)) {
     case v1::Event::KIND_NOT_SET:
       return false;

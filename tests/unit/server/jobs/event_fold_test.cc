@@ -111,5 +111,39 @@ TEST(EventKind, IsThatOfTheOneofAndNothingForOtherBytes) {
   EXPECT_EQ(KindOf("\xff\xff\xff"), v1::Event::KIND_NOT_SET);
 }
 
+// Such an event was stored: every watch of the job broke off at it for ever, and the job itself,
+// with that name among its metrics, could not be read at the next start.
+TEST(EventKind, IsNothingForWhatAClientCouldNotRead) {
+  v1::Event event;
+  event.mutable_time()->set_seconds(5);
+  event.mutable_metrics()->add_names("loss");
+  AddPoint(*event.mutable_metrics(), 0, 1, 0.5);
+  const std::string good = event.SerializeAsString();
+  ASSERT_EQ(KindOf(good), v1::Event::kMetrics);
+  for (size_t i = 0; i < good.size(); ++i) {
+    for (const char byte : {'\0', '\1', '\x7f', '\x80', '\xff'}) {
+      std::string changed = good;
+      changed[i] = byte;
+      if (KindOf(changed) == v1::Event::KIND_NOT_SET) continue;
+      EXPECT_TRUE(event.ParseFromString(changed)) << "byte " << i << " as " << int{byte};
+    }
+  }
+  event.Clear();
+  event.mutable_log()->set_data("hello");
+  EXPECT_EQ(KindOf(event.SerializeAsString() + good), v1::Event::kMetrics) << "the last one counts";
+  EXPECT_EQ(KindOf("\x5a\x02\x08\x80"), v1::Event::KIND_NOT_SET) << "a log that is cut short";
+}
+
+TEST(EventFold, LongNamesStayOutOfTheJob) {
+  v1::Event event;
+  event.mutable_metrics()->add_names(std::string(257, 'm'));
+  event.mutable_metrics()->add_names(std::string(256, 'm'));
+  AddPoint(*event.mutable_metrics(), 0, 1, 0.5);
+  AddPoint(*event.mutable_metrics(), 1, 1, 0.5);
+  v1::Job job;
+  FoldEvent(event.SerializeAsString(), job);
+  EXPECT_EQ(job.metrics().size(), 1u);
+}
+
 }  // namespace
 }  // namespace skytrain

@@ -42,6 +42,34 @@ TEST(JobRun, JobIsTrainedPublishedAndSucceeds) {
   EXPECT_TRUE(events[events.size() - 2].has_model());
 }
 
+TEST(JobRun, EventsThatNoClientCouldReadAreToldAsAGap) {
+  JobWorld world;
+  world.launcher().Then([](FakeRun& run) {
+    run.Claim();
+    run.StartRank();
+    run.Metric("not UTF-8: \xff", 1, 0.5);
+    v1::Event large;
+    large.mutable_log()->set_data(std::string((3 << 20) + 1, 'x'));
+    run.Emit(std::move(large));
+    run.Metric("train/loss", 1, 0.5);
+    run.Model();
+    run.Result(v1::COMPLETED);
+    run.Exit(v1::COMPLETED);
+  });
+  world.Start();
+  world.Create("garbled");
+  const v1::Job job = world.WaitForEnd("garbled");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  EXPECT_EQ(job.metrics_size(), 1);
+  const auto events = world.Events(job.uid());
+  EXPECT_EQ(CountMetrics(events), 1);
+  int64_t lost = 0;
+  for (const v1::Event& event : events) {
+    if (event.gap().reason() == "events that cannot be read") lost += event.gap().records();
+  }
+  EXPECT_EQ(lost, 2);
+}
+
 TEST(JobRun, CancelledRunIsToldToStopAndEndsAsCancelled) {
   JobWorld world;
   world.launcher().Then(TrainUntilStopped());
