@@ -134,17 +134,36 @@ class FolderIndexer {
     std::map<std::string, int32_t> class_numbers, split_numbers;
     for (size_t c = 0; c < index_.classes.size(); ++c) class_numbers[index_.classes[c]] = c;
     for (size_t s = 0; s < index_.splits.size(); ++s) split_numbers[index_.splits[s]] = s;
-    std::map<std::string, int> stems;
-    for (const size_t entry : entries_) ++stems[StemOf(source_.entries()[entry].path)];
+    const std::vector<std::string> ids = Ids();
     for (size_t i = 0; i < entries_.size(); ++i) {
-      const std::string& path = source_.entries()[entries_[i]].path;
-      std::string id = StemOf(path);
-      // Image sets may number their files within each class: then the folder belongs to the id.
-      if (stems[id] > 1) id = absl::StrCat(path.substr(0, path.rfind('/') + 1), id);
-      index_.samples.push_back({0, entries_[i], std::move(id), class_numbers[places_[i].class_name],
+      index_.samples.push_back({0, entries_[i], ids[i], class_numbers[places_[i].class_name],
                                 index_.splits.empty() ? -1 : split_numbers[places_[i].split]});
     }
     return absl::OkStatus();
+  }
+
+  // One for each of entries_, no two the same: the stem of the file's name, or as much more of its
+  // path as it takes. Image sets may number their files within each class, or hold 1.png and 1.jpg.
+  std::vector<std::string> Ids() const {
+    std::map<std::string, int> stems, stems_in_folders;
+    std::set<std::string> paths;
+    const auto in_folder = [](const std::string& path) {
+      return absl::StrCat(path.substr(0, path.rfind('/') + 1), StemOf(path));
+    };
+    for (const size_t entry : entries_) {
+      const std::string& path = source_.entries()[entry].path;
+      ++stems[StemOf(path)];
+      ++stems_in_folders[in_folder(path)];
+      paths.insert(path);
+    }
+    std::vector<std::string> ids;
+    for (const size_t entry : entries_) {
+      const std::string& path = source_.entries()[entry].path;
+      ids.push_back(StemOf(path));
+      if (stems[ids.back()] > 1) ids.back() = in_folder(path);
+      if (stems_in_folders[ids.back()] > 1 || paths.count(ids.back()) > 0) ids.back() = path;
+    }
+    return ids;
   }
 
   SampleIndex& index_;

@@ -122,19 +122,22 @@ TEST(ImageFolder, LongNamesInTarsAreReadAtTheRightPlace) {
   EXPECT_EQ(manifest.max_height(), 22);
 }
 
-TEST(ImageFolder, IdsAreStemsAndTellFoldersApartOnlyWhereTheyMust) {
+TEST(ImageFolder, IdsAreStemsWithFolderAndSuffixOnlyWhereTheyMust) {
   TempDir dir;
   const std::string jpeg = MakeJpeg(20, 20);
   WriteFolder(dir.File("set"), {{"a/J0004+02.0.jpg", jpeg, ""},
                                 {"a/1.jpg", jpeg, ""},
                                 {"a/2.jpeg", jpeg, ""},
                                 {"b/1.JPG", jpeg, ""},
-                                {"b/3.png", jpeg, ""}});
+                                {"b/3.png", jpeg, ""},
+                                {"b/4.jpg", jpeg, ""},
+                                {"b/4.png", jpeg, ""}});
   auto options = OptionsFor(dir.File("set"), dir.File("cache"));
   options.data.mutable_splits()->mutable_validation()->set_fraction(0.2);
   const auto set = OpenDataset(options);
   ASSERT_TRUE(set.ok()) << set.status();
-  EXPECT_THAT((*set)->ids(), ElementsAre("a/1", "2", "J0004+02.0", "b/1", "3"));
+  EXPECT_THAT((*set)->ids(),
+              ElementsAre("a/1", "2", "J0004+02.0", "b/1", "3", "b/4.jpg", "b/4.png"));
 }
 
 TEST(OpenDataset, GivesTheSameSamplesInTheSameOrderFromEveryContainer) {
