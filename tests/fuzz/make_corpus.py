@@ -144,6 +144,15 @@ def main(folder):
     put("events", [("one", b"\x00\x01" + b"\x0a" + bytes([len(event)]) + event),
                    ("varint", b"\x00\x02" + b"\x08" + b"\xff" * 9 + b"\x01"),
                    ("long", b"\x01\x00" + b"\x0a\xff\xff\xff\xff\x0f" + event), ("group", b"\x00\x00\x0b\x0c")])
+    metrics = b"\x0a\x01a\x12\x01\x00\x1a\x01\x07\x22\x08" + struct.pack("<d", 0.5) + b"\x2a\x01\x01"
+    fold = {"metrics": b"\x1a\x02\x08\x05\x52" + bytes([len(metrics)]) + metrics, "log": b"\x5a\x04\x08\x01\x1a\x00",
+            "progress": b"\x7a\x09\x0a\x05train\x28\x01", "not_utf8": b"\x52\x03\x0a\x01\xff"}
+    put("fold", [(name, struct.pack(">H", len(e)) + e + struct.pack(">H", len(e)) + e) for name, e in fold.items()])
+    names = b"train/a/1.png\ntrain/b/2.png\nval/a/3.jpg\n!val/b/4.png\nval/c/\n"
+    table = b"id,class,split\n1,a,train\n2,b,train\n3,a,val\n4,b,\n"
+    put("labels", [("folders", b"\0" + names), ("joined", b"\0" + names + b"\0" + table),
+                   ("splits", b"\1" + names + b"\0" + table), ("guess", b"\2" + names + b"\0id,class\n1,2\n2,10\n"),
+                   ("twice", b"\0a/1.png\na/1.jpg\nb/1.png\n\0id,class\n1,a\n1,b\n"), ("loose", b"\0root/x.png\nroot/a/y.png\n")])
 
 
 if __name__ == "__main__":
