@@ -10,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "common/errors.h"
 #include "common/process/process.h"
 #include "gmock/gmock.h"
@@ -18,6 +17,7 @@
 #include "server/store/event_rows.h"
 #include "server/store/state_dir.h"
 #include "skytrain/internal/v1/record.pb.h"
+#include "tests/support/open_counter.h"
 #include "tests/support/stored_state.h"
 #include "tests/unit/server/jobs/job_world.h"
 
@@ -295,10 +295,10 @@ TEST(Window, ProcessInDState) {
   });
   world.Start();
   world.Create("undead");
-  world.WaitForState("undead", v1::RUNNING);
+  const v1::Job running = world.WaitForState("undead", v1::RUNNING);
+  const OpenCounter lock(world.AttemptFolder(running, 1) + "/lock");
   ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "undead").ok());
-  // Much longer than a look at the processes takes.
-  absl::SleepFor(absl::Milliseconds(1500));
+  lock.AwaitOpens(2);  // When the second look begins, the first has ended nothing.
   EXPECT_EQ(world.Get("undead").state(), v1::STOPPING) << "never a false end";
   int held = 0;
   for (const DeviceUse& use : world.jobs().Devices()) held += use.job == "jobs/undead";
