@@ -36,6 +36,9 @@ function(skytrain_binary name)
   target_link_libraries(${name} PRIVATE skytrain_options ${ARG_DEPS})
 endfunction()
 
+# What `ctest -L core` runs, and no more.
+add_custom_target(skytrain_core_tests)
+
 # skytrain_test(common_spool_test LABEL core SOURCES … DEPS … [TIMEOUT seconds]): a GoogleTest program; each of its
 # tests is one ctest test with that label.
 function(skytrain_test name)
@@ -46,6 +49,9 @@ function(skytrain_test name)
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   target_link_libraries(${name} PRIVATE skytrain_options ${ARG_DEPS} GTest::gmock_main)
+  if(ARG_LABEL STREQUAL "core")
+    add_dependencies(skytrain_core_tests ${name})
+  endif()
   target_compile_definitions(${name} PRIVATE
     SKYTRAIN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SKYTRAIN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${name}."

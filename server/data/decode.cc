@@ -50,7 +50,7 @@ class Progress {
   const std::function<void(int64_t, int64_t)>& report_;
   const int64_t total_;
   std::atomic<int64_t> done_{0};
-  Mutex mu_;
+  Mutex mu_;  // One report at a time.
 };
 
 CacheIndex MakeIndex(const SampleIndex& index, const Sources& sources,

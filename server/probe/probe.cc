@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/sanitizers.h"
 #include "server/data/dataset.h"
 #include "server/probe/answer.h"
 #include "skytrain/v1/dataset_service.pb.h"
@@ -52,7 +53,7 @@ bool Parse(const std::vector<std::string>& words, Arguments& arguments) {
 void LimitThisProcess() {
   const rlimit memory{kMemoryBytes, kMemoryBytes}, cpu{kCpuSeconds, kCpuSeconds};
   const rlimit no_core{0, 0};
-  setrlimit(RLIMIT_AS, &memory);
+  if (!kSanitized) setrlimit(RLIMIT_AS, &memory);
   setrlimit(RLIMIT_CPU, &cpu);
   setrlimit(RLIMIT_CORE, &no_core);
 }

@@ -56,7 +56,7 @@ class Collector {
   JobManager& jobs_;
   FileSystem& fs_;
   Clock& clock_;
-  Mutex collect_mu_;
+  Mutex collect_mu_;  // One collection at a time.
   Mutex mu_;
   CondVar stopped_;
   bool stop_ ABSL_GUARDED_BY(mu_) = false;
