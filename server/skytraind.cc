@@ -1,6 +1,7 @@
 // The daemon's composition root: the only file that names concrete classes. It builds them,
 // connects them, serves until SIGTERM or SIGINT, and takes them down in the reverse order.
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <signal.h>
 #include <unistd.h>
@@ -283,6 +284,8 @@ int Main(int argc, char** argv) {
   if (invocation.exit_now) return invocation.exit_code;
   SetUpLog(invocation.config.log_json ? LogFormat::kJson : LogFormat::kText);
   gpr_set_log_function(LogForGrpc);
+  // It has a line for each string that is not UTF-8: a broken worker could fill the disk with them.
+  google::protobuf::SetLogHandler(nullptr);
   if (const absl::Status status = Serve(invocation.config, stop_signals); !status.ok()) {
     LogError("cannot_serve", {{"error", std::string(status.message())}});
     return 1;
