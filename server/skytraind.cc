@@ -46,6 +46,7 @@
 #include "server/rpc/node_service.h"
 #include "server/rpc/server.h"
 #include "server/skytraind_check_config.h"
+#include "server/skytraind_early_stop.h"
 #include "server/skytraind_metrics.h"
 #include "server/skytraind_options.h"
 #include "server/skytraind_service_manager.h"
@@ -159,6 +160,12 @@ void WaitForCalls(RpcServer& server, const sigset_t& stop_signals) {
 absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   // The locks first: a second daemon must notice before it touches anything.
   ASSIGN_OR_RETURN(const UnixListeners listeners, BindUnix(config));
+  auto early_stop = std::make_unique<EarlyStop>(stop_signals, [&](int signal) {
+    LogInfo("stopped_before_serving", {{"signal", strsignal(signal)}});
+    NotifyStopping();
+    // They are ours: we hold their locks to the end.
+    for (const auto& listener : listeners) unlink(listener->path().c_str());
+  });
   ASSIGN_OR_RETURN(const RpcServer::TlsPorts tls_ports, CheckedTlsPorts(config));
   ASSIGN_OR_RETURN(const auto state, StateDir::Open(config.state_dir));
   DaemonMetrics metrics;
@@ -195,7 +202,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   ModelServiceImpl model_service(calls, models);
   BlobServiceImpl blob_service(calls, blobs);
   DatasetServiceImpl dataset_service(calls, inspector);
-  Collector collector(CollectorOptions(config), *database, jobs, fs, Clock::Real());
+  Collector collector(CollectorOptions(config), *database, jobs, *uploads, fs, Clock::Real());
   NodeServiceImpl node_service(calls, jobs, collector, std::move(node));
   ASSIGN_OR_RETURN(const auto audit, OpenAuditLog(config));
   RpcServer::Interceptors interceptors;
@@ -222,6 +229,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   // wondering whether there is one.
   NotifyStatus("starting: takes up the jobs it has");
   const absl::Status recovered = jobs.Start();
+  early_stop.reset();
   if (recovered.ok()) {
     server->SetServing();
     AnnounceServing(config, AddressesOf(config, *server), cpus, gpus);

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "client/commands/commands.h"
 #include "client/render/format.h"
@@ -22,8 +24,13 @@ absl::StatusOr<ExitCode> CollectGarbage(Context& context, bool dry_run) {
         {Printable(garbage.what()), Printable(garbage.reason()), FormatBytes(garbage.bytes())});
   }
   if (!collected.garbage().empty()) context.Out(table.Render(context.out().width));
-  context.Out(absl::StrCat(dry_run ? "would remove " : "removed ",
-                           Plural(collected.garbage_size(), "item"), ", ",
+  // A server of an earlier version does not count.
+  const int64_t items = std::max<int64_t>(collected.items(), collected.garbage_size());
+  if (items > collected.garbage_size()) {
+    context.Out(
+        absl::StrCat("… and ", Plural(items - collected.garbage_size(), "more item"), "\n"));
+  }
+  context.Out(absl::StrCat(dry_run ? "would remove " : "removed ", Plural(items, "item"), ", ",
                            FormatBytes(collected.bytes()), "\n"));
   return kExitOk;
 }

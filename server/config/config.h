@@ -37,7 +37,7 @@ struct Config {
   int64_t memory_limit_bytes = 0;       // limits.memory_bytes: of one attempt. 0: no limit.
   int64_t upload_bytes = int64_t{1} << 40;            // limits.upload_bytes: of one file.
   int64_t upload_bytes_per_owner = int64_t{1} << 40;  // limits.upload_bytes_per_owner
-  RetentionPolicy retention;    // retention.jobs, .logs, .checkpoints, .cache_bytes
+  RetentionPolicy retention;                          // retention.*
   std::string metrics_listen;   // metrics_listen: "HOST:PORT" of /metrics. Empty: off.
   bool log_json = false;        // log_json
   std::string worker_binary;    // worker. Default: skytrain-worker beside the daemon.
@@ -67,8 +67,8 @@ struct Invocation {
 };
 
 // Reads the command line and the file that it names. Prints help, version and mistakes itself:
-// every mistake of a file at once, each with file:line:column and, for an unknown key, the nearest
-// one. exit_code 2: usage or configuration.
+// every mistake at once, those of a file each with file:line:column and, for an unknown key, the
+// nearest one. exit_code 2: usage or configuration.
 Invocation ParseCommandLine(int argc, char** argv, const Surroundings& surroundings);
 
 // The parts, for tests.
@@ -78,8 +78,9 @@ Invocation ParseCommandLine(int argc, char** argv, const Surroundings& surroundi
 absl::Status ApplyConfigText(absl::string_view text, const std::string& source, Config* config);
 // Reads the file at `path` into `config`. The same errors, and those of reading.
 absl::Status ApplyConfigFile(const std::string& path, Config* config);
-// Fills in the defaults and checks what cannot be served. INVALID_ARGUMENT (BAD_CONFIG),
-// UNIMPLEMENTED (NOT_AVAILABLE) for things of the design that this version does not have.
+// Fills in the defaults and checks what cannot be served, a line for each mistake. INVALID_ARGUMENT
+// (BAD_CONFIG), UNIMPLEMENTED (NOT_AVAILABLE) for things of the design that this version does not
+// have.
 absl::Status CompleteConfig(const Surroundings& surroundings, Config* config);
 
 }  // namespace skytrain

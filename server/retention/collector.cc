@@ -9,10 +9,12 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/file/posix_error.h"
 #include "common/file/trash.h"
 #include "common/ids.h"
+#include "common/page.h"
 #include "common/status_macros.h"
 #include "common/timestamp.h"
 #include "server/jobs/attempt_plan.h"
@@ -23,6 +25,7 @@ namespace skytrain {
 namespace {
 
 constexpr int64_t kBatchesPerWrite = 16;  // About 1 MiB.
+constexpr int64_t kGarbageBytes = 24;     // Of an item in the answer, at most, beside its texts.
 
 std::string Text(absl::Duration duration) {
   const int64_t days = duration / absl::Hours(24);
@@ -43,10 +46,11 @@ bool IsOpen(const std::string& path) {
 class Collection {
  public:
   Collection(const Collector::Options& options, Database& database, JobManager& jobs,
-             FileSystem& fs, absl::Time now, bool dry_run)
+             UploadStore& uploads, FileSystem& fs, absl::Time now, bool dry_run)
       : options_(options),
         database_(database),
         jobs_(jobs),
+        uploads_(uploads),
         fs_(fs),
         trash_(fs, TrashPath(options.attempts_dir)),
         now_(now),
@@ -58,6 +62,7 @@ class Collection {
       if (!JobItself(job)) PartsOf(job);
     }
     Orphans();
+    Uploads();
     Cache();
     return std::move(response_);
   }
@@ -72,11 +77,14 @@ class Collection {
         return false;
       }
     }
+    response_.set_items(response_.items() + 1);
+    response_.set_bytes(response_.bytes() + bytes);
+    answer_bytes_ += static_cast<int64_t>(what.size() + reason.size()) + kGarbageBytes;
+    if (answer_bytes_ > kMaxPageBytes) return true;
     v1::Garbage& garbage = *response_.add_garbage();
     garbage.set_what(std::move(what));
     garbage.set_reason(std::move(reason));
     garbage.set_bytes(bytes);
-    response_.set_bytes(response_.bytes() + bytes);
     return true;
   }
 
@@ -157,6 +165,23 @@ class Collection {
     }
   }
 
+  void Uploads() {
+    if (options_.policy.uploads == absl::InfiniteDuration()) return;
+    const auto in_use = BlobsOfLiveJobs(database_);
+    if (!in_use.ok()) return Log(in_use.status().message());
+    const auto garbage = uploads_.FindGarbage(options_.policy.uploads, *in_use);
+    if (!garbage.ok()) return Log(garbage.status().message());
+    for (const UploadStore::Garbage& file : *garbage) {
+      Take(absl::StrCat(file.name, absl::EndsWith(file.path, ".part") ? "/part" : ""),
+           absl::StrCat("not used for ", Text(now_ - file.last_use), "; retention.uploads is ",
+                        Text(options_.policy.uploads)),
+           file.bytes, [&]() -> absl::Status {
+             ASSIGN_OR_RETURN(const bool removed, uploads_.Remove(file));
+             return removed ? absl::OkStatus() : absl::CancelledError("it was used just now");
+           });
+    }
+  }
+
   void Cache() {
     const std::string reason = absl::StrCat("not used for longest; retention.cache_bytes is ",
                                             options_.policy.cache_bytes);
@@ -176,18 +201,25 @@ class Collection {
   const Collector::Options& options_;
   Database& database_;
   JobManager& jobs_;
+  UploadStore& uploads_;
   FileSystem& fs_;
   Trash trash_;
   const absl::Time now_;
   const bool dry_run_;
   v1::CollectGarbageResponse response_;
+  int64_t answer_bytes_ = 0;
 };
 
 }  // namespace
 
-Collector::Collector(Options options, Database& database, JobManager& jobs, FileSystem& fs,
-                     Clock& clock)
-    : options_(std::move(options)), database_(database), jobs_(jobs), fs_(fs), clock_(clock) {}
+Collector::Collector(Options options, Database& database, JobManager& jobs, UploadStore& uploads,
+                     FileSystem& fs, Clock& clock)
+    : options_(std::move(options)),
+      database_(database),
+      jobs_(jobs),
+      uploads_(uploads),
+      fs_(fs),
+      clock_(clock) {}
 
 Collector::~Collector() { Stop(); }
 
@@ -206,7 +238,7 @@ void Collector::Stop() {
 
 absl::StatusOr<v1::CollectGarbageResponse> Collector::Collect(bool dry_run) {
   MutexLock lock(collect_mu_);
-  return Collection(options_, database_, jobs_, fs_, clock_.Now(), dry_run).Run();
+  return Collection(options_, database_, jobs_, uploads_, fs_, clock_.Now(), dry_run).Run();
 }
 
 void Collector::Loop() {
@@ -223,8 +255,8 @@ void Collector::Loop() {
     if (!options_.log) continue;
     if (!collected.ok()) {
       options_.log(absl::StrCat("collecting garbage: ", collected.status().message()));
-    } else if (collected->garbage_size() > 0) {
-      options_.log(absl::StrCat("removed ", collected->garbage_size(), " things that retention no ",
+    } else if (collected->items() > 0) {
+      options_.log(absl::StrCat("removed ", collected->items(), " things that retention no ",
                                 "longer keeps, ", collected->bytes(), " bytes"));
     }
   }

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/file/file_system.h"
 #include "common/mutex.h"
+#include "server/blobs/upload_store.h"
 #include "server/jobs/job_manager.h"
 #include "server/retention/policy.h"
 #include "server/store/database.h"
@@ -22,10 +23,10 @@ namespace skytrain {
 
 // Removes what the policy no longer keeps, and what nobody can use: attempt folders whose job is
 // gone, and bytes that a process wrote after the end of its attempt. Only finished jobs are looked
-// at, so nothing that a queued, suspended or running job needs is touched; an entry of the cache
-// that a process has open is left alone. Each removal is one step for whoever looks (a rename into
-// the trash, a transaction, an unlink), and works on a full disk. Thread-safe; one collection at a
-// time.
+// at, so nothing that a queued, suspended or running job needs is touched, nor is an upload that
+// one has as data; an entry of the cache that a process has open is left alone. Each removal is one
+// step for whoever looks (a rename into the trash, a transaction, an unlink), and works on a full
+// disk. Thread-safe; one collection at a time.
 class Collector {
  public:
   struct Options {
@@ -38,7 +39,8 @@ class Collector {
   };
 
   // Everything given must outlive this.
-  Collector(Options options, Database& database, JobManager& jobs, FileSystem& fs, Clock& clock);
+  Collector(Options options, Database& database, JobManager& jobs, UploadStore& uploads,
+            FileSystem& fs, Clock& clock);
   ~Collector();  // As Stop.
 
   // Collects after each interval from now on, on a thread of its own.
@@ -54,6 +56,7 @@ class Collector {
   const Options options_;
   Database& database_;
   JobManager& jobs_;
+  UploadStore& uploads_;
   FileSystem& fs_;
   Clock& clock_;
   Mutex collect_mu_;  // One collection at a time.

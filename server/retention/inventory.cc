@@ -8,11 +8,13 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/attempt/attempt_dir.h"
 #include "common/status_macros.h"
+#include "server/blobs/data_names.h"
 #include "server/jobs/checkpoint_finder.h"
 #include "server/jobs/job_codec.h"
 #include "server/jobs/job_state.h"
@@ -34,6 +36,29 @@ uint64_t TerminalStates() {
   return states;
 }
 
+// Calls `visit` for every job in one of `states`, with its attempts, oldest first; one that cannot
+// be read is left out.
+absl::Status ForEachJob(Database& database, uint64_t states,
+                        absl::FunctionRef<void(v1::Job job)> visit) {
+  std::string after;
+  size_t found = kJobsAtOnce;
+  // In portions: a long read transaction would hold up the log's way into the database.
+  while (found == kJobsAtOnce) {
+    RETURN_IF_ERROR(database.Read([&](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(const std::vector<JobRow> rows,
+                       JobsInStates(connection, states, after, kJobsAtOnce));
+      found = rows.size();
+      for (const JobRow& row : rows) {
+        after = row.uid;
+        auto record = LoadJob(connection, row);
+        if (record.ok()) visit(std::move(record->job));
+      }
+      return absl::OkStatus();
+    }));
+  }
+  return absl::OkStatus();
+}
+
 std::string AttemptFolder(const std::string& attempts_dir, const v1::Job& job, int number) {
   return absl::StrCat(attempts_dir, "/", job.uid(), "-", number);
 }
@@ -42,23 +67,18 @@ std::string AttemptFolder(const std::string& attempts_dir, const v1::Job& job, i
 
 absl::StatusOr<std::vector<v1::Job>> FinishedJobs(Database& database) {
   std::vector<v1::Job> jobs;
-  std::string after;
-  size_t found = kJobsAtOnce;
-  // In portions: a long read transaction would hold up the log's way into the database.
-  while (found == kJobsAtOnce) {
-    RETURN_IF_ERROR(database.Read([&](Connection& connection) -> absl::Status {
-      ASSIGN_OR_RETURN(const std::vector<JobRow> rows,
-                       JobsInStates(connection, TerminalStates(), after, kJobsAtOnce));
-      found = rows.size();
-      for (const JobRow& row : rows) {
-        after = row.uid;
-        auto record = LoadJob(connection, row);
-        if (record.ok()) jobs.push_back(std::move(record->job));
-      }
-      return absl::OkStatus();
-    }));
-  }
+  RETURN_IF_ERROR(
+      ForEachJob(database, TerminalStates(), [&](v1::Job job) { jobs.push_back(std::move(job)); }));
   return jobs;
+}
+
+absl::StatusOr<absl::flat_hash_set<std::string>> BlobsOfLiveJobs(Database& database) {
+  absl::flat_hash_set<std::string> blobs;
+  RETURN_IF_ERROR(ForEachJob(database, LiveStates(), [&](const v1::Job& job) {
+    const v1::Data& data = job.has_evaluation() ? job.evaluation().data() : job.experiment().data();
+    for (std::string& name : BlobNamesOf(data)) blobs.insert(std::move(name));
+  }));
+  return blobs;
 }
 
 int64_t TreeBytes(const std::string& path) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/file/file_system.h"
@@ -24,6 +25,10 @@ int64_t TreeBytes(const std::string& path);
 // The finished checkpoint folders of all attempts of a job.
 std::vector<CheckpointFolder> Checkpoints(FileSystem& fs, const std::string& attempts_dir,
                                           const v1::Job& job);
+
+// Names of the blobs that jobs which are not over have as data. One that cannot be read is left
+// out.
+absl::StatusOr<absl::flat_hash_set<std::string>> BlobsOfLiveJobs(Database& database);
 
 // Files of decoded data sets.
 std::vector<CacheEntry> CacheEntries(FileSystem& fs, const std::string& cache_dir);

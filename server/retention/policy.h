@@ -13,7 +13,9 @@ struct RetentionPolicy {
   absl::Duration jobs = absl::InfiniteDuration();  // A finished job, from its end.
   absl::Duration logs = absl::InfiniteDuration();  // Its events but the last ones, from its end.
   int checkpoints = 1;                             // Of a finished job, besides the best one.
-  int64_t cache_bytes = 0;                         // Of decoded data sets; 0: no bound.
+  // What clients sent, whole or not, from its last use; a blob that a job still needs stays.
+  absl::Duration uploads = absl::InfiniteDuration();
+  int64_t cache_bytes = 0;  // Of decoded data sets; 0: no bound.
 };
 
 // Below: what is to be removed, as pure functions of what there is.

@@ -116,6 +116,34 @@ TEST(LifeCycleTest, WhileRecoveryIsHeldUpOnlyServerInfoHealthAndReflectionAnswer
   EXPECT_EQ(ReasonOf(client.Get("jobs/nowhere").status()), "JOB_NOT_FOUND");
 }
 
+TEST(LifeCycleTest, StopSignalDuringRecoveryActsAtOnceAndLosesNothing) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.Start().ok());
+  const auto job = JobClient(daemon.Connect()).Create({{"hang", "1"}});
+  ASSERT_TRUE(job.ok()) << job.status();
+  ASSERT_EQ(daemon.Stop(), 0);
+  {
+    const DatabaseLock lock(daemon.root() + "/state/skytrain.db");
+    for (int round = 0; round < 2; ++round) {
+      ASSERT_TRUE(daemon.Launch().ok());
+      const auto channel = ConnectWithoutRetries(daemon);
+      ASSERT_TRUE(WaitFor([&] { return PhaseOf(channel) == Phase::PHASE_STARTING; }));
+      const absl::Time asked = absl::Now();
+      EXPECT_EQ(daemon.Stop(), 0);
+      EXPECT_LT(absl::Now() - asked, absl::Seconds(2));
+      EXPECT_FALSE(std::filesystem::exists(daemon.SocketPath()));
+      EXPECT_THAT(daemon.Log(), HasSubstr("stopped_before_serving"));
+    }
+  }
+  ASSERT_TRUE(daemon.Start().ok());
+  JobClient client(daemon.Connect());
+  const auto again = client.Get(job->name());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->attempts_size(), 1);
+  ASSERT_TRUE(client.Cancel(job->name()).ok());
+  EXPECT_EQ(client.Wait(job->name())->state(), v1::CANCELLED);
+}
+
 TEST(LifeCycleTest, RecoveryThatFailsEndsTheDaemonWithTheReason) {
   Daemon daemon;
   // A link to nowhere: the folder of the attempts cannot be made.

@@ -24,7 +24,7 @@ ALLOWED = {
     "server/events": {"server/store"},
     "server/jobs": {"server/devices", "server/events", "server/store", "server/scheduling", "server/spec"},
     "server/launch": {"server/jobs"},
-    "server/retention": {"server/jobs", "server/events", "server/store"},
+    "server/retention": {"server/jobs", "server/blobs", "server/events", "server/store"},
     "server/models": {"server/store"},
     "server/blobs": {"server/models", "server/store"},
     "server/datasets": set(),

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "common/digest/digest.h"
 #include "common/errors.h"
 #include "common/ids.h"
 #include "gmock/gmock.h"
@@ -25,6 +26,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 // Three checkpoints, then a model.
 void TrainWithCheckpoints(FakeRun& run) {
@@ -47,6 +49,20 @@ class CollectorTest : public ::testing::Test {
     options_.cache_dir = world_.path() + "/cache";
     std::filesystem::create_directories(options_.cache_dir);
     options_.policy.checkpoints = 100;  // Each test asks for what it is about.
+    auto uploads = UploadStore::Open({.dir = world_.path() + "/blobs", .reserve_bytes = 0},
+                                     world_.database(), FileSystem::Posix(), upload_clock_);
+    EXPECT_TRUE(uploads.ok()) << uploads.status();
+    uploads_ = *std::move(uploads);
+  }
+
+  // Ana sends so many bytes of a file of `bytes`; its name.
+  std::string Send(const std::string& bytes, size_t sent) {
+    const std::string sha256 = Sha256Hex(bytes);
+    const auto upload = uploads_->Begin(sha256, bytes.size(), JobWorld::kAna.owner);
+    EXPECT_TRUE(upload.ok()) << upload.status();
+    const std::string data = bytes.substr(0, sent);
+    EXPECT_TRUE((*upload)->Add(0, data, Crc32c(data)).ok());
+    return BlobName(sha256);
   }
 
   v1::Job FinishedJob(const std::string& id) {
@@ -59,7 +75,9 @@ class CollectorTest : public ::testing::Test {
   std::vector<std::string> Collect(bool dry_run = false,
                                    absl::Duration later = absl::ZeroDuration()) {
     FakeClock clock(absl::Now() + later);
-    Collector collector(options_, world_.database(), world_.jobs(), FileSystem::Posix(), clock);
+    upload_clock_.Advance(clock.Now() - upload_clock_.Now());
+    Collector collector(options_, world_.database(), world_.jobs(), *uploads_, FileSystem::Posix(),
+                        clock);
     const auto collected = collector.Collect(dry_run);
     EXPECT_TRUE(collected.ok()) << collected.status();
     std::vector<std::string> names;
@@ -81,6 +99,8 @@ class CollectorTest : public ::testing::Test {
 
   JobWorld world_;
   Collector::Options options_;
+  FakeClock upload_clock_{absl::Now()};
+  std::unique_ptr<UploadStore> uploads_;
 };
 
 TEST_F(CollectorTest, NothingIsRemovedWithoutAReason) {
@@ -210,11 +230,47 @@ TEST_F(CollectorTest, TheCacheIsBoundedButWhatIsOpenStays) {
   EXPECT_TRUE(std::filesystem::exists(options_.cache_dir + "/other"));
 }
 
+TEST_F(CollectorTest, UploadsThatNobodyUsesGoAndUnfinishedOnesToo) {
+  const std::string whole = Send(std::string(1000, 'w'), 1000);
+  const std::string part = Send(std::string(1000, 'p'), 400);
+  EXPECT_THAT(Collect(false, absl::Hours(24 * 365)), IsEmpty()) << "by default they are kept";
+  options_.policy.uploads = absl::Hours(48);
+  EXPECT_THAT(Collect(false, absl::Hours(47)), IsEmpty());
+  EXPECT_THAT(Collect(true, absl::Hours(49)), UnorderedElementsAre(whole, part + "/part"));
+  EXPECT_TRUE(uploads_->Find(*ParseBlobName(whole), JobWorld::kAna.owner).ok()) << "a dry run";
+  EXPECT_THAT(Collect(false, absl::Hours(49)), UnorderedElementsAre(whole, part + "/part"));
+  EXPECT_EQ(ReasonOf(uploads_->Find(*ParseBlobName(whole), JobWorld::kAna.owner).status()),
+            "BLOB_NOT_FOUND");
+  EXPECT_THAT(Collect(false, absl::Hours(49)), IsEmpty());
+}
+
+TEST_F(CollectorTest, UploadOfAJobThatIsNotOverStays) {
+  const std::string blob = Send(std::string(1000, 'w'), 1000);
+  options_.policy.uploads = absl::Hours(1);
+  world_.launcher().Then([](FakeRun& run) {
+    if (!run.Claim()) return;
+    run.StartRank();
+    if (run.WaitForStop()) run.Exit(v1::STOPPED);
+  });
+  v1::CreateJobRequest request = JobWorld::Request("needs");
+  request.mutable_job()->mutable_experiment()->mutable_data()->set_dataset(blob);
+  const auto created = world_.jobs().Create(JobWorld::kAna, request);
+  ASSERT_TRUE(created.ok()) << created.status();
+  world_.WaitForState("needs", v1::RUNNING);
+  EXPECT_THAT(Collect(false, absl::Hours(24)), IsEmpty());
+  ASSERT_TRUE(world_.jobs().Suspend(JobWorld::kAna, "needs").ok());
+  world_.WaitForState("needs", v1::SUSPENDED);
+  EXPECT_THAT(Collect(false, absl::Hours(24)), IsEmpty()) << "it may go on";
+  ASSERT_TRUE(world_.jobs().Cancel(JobWorld::kAna, "needs").ok());
+  world_.WaitForEnd("needs");
+  EXPECT_THAT(Collect(false, absl::Hours(24)), ElementsAre(blob));
+}
+
 TEST_F(CollectorTest, CollectsByItselfAfterEachInterval) {
   FinishedJob("old");
   options_.policy.jobs = absl::ZeroDuration();
   options_.interval = absl::Milliseconds(20);
-  Collector collector(options_, world_.database(), world_.jobs(), FileSystem::Posix(),
+  Collector collector(options_, world_.database(), world_.jobs(), *uploads_, FileSystem::Posix(),
                       Clock::Real());
   collector.Start();
   const absl::Time deadline = absl::Now() + absl::Seconds(20);
