@@ -6,10 +6,12 @@
 #include <cstring>
 #include <iostream>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/errors.h"
+#include "server/config/bad_config.h"
 #include "server/skytraind_options.h"
 
 namespace skytrain {
@@ -20,23 +22,28 @@ int RunCheckConfigCommand(int argc, char** argv, const Surroundings& surrounding
     return 2;
   }
   Config config;
-  absl::Status checked = ApplyConfigFile(argv[1], &config);
-  std::vector<std::string> mistakes;
-  if (checked.ok()) checked = CompleteConfig(surroundings, &config);
-  if (!checked.ok()) {
-    mistakes.emplace_back(checked.message());
-  } else {
-    if (const auto ports = CheckedTlsPorts(config); !ports.ok()) {
-      mistakes.emplace_back(ports.status().message());
-    }
-    for (const std::string& binary :
-         {config.worker_binary, config.shepherd_binary, config.probe_binary}) {
-      if (access(binary.c_str(), X_OK) == 0) continue;
-      mistakes.push_back(absl::StrCat(binary, " cannot be executed: ", strerror(errno)));
-    }
+  Mistakes mistakes;
+  const absl::Status applied = ApplyConfigFile(argv[1], &config);
+  if (!applied.ok() && ReasonOf(applied) != "BAD_CONFIG") {
+    std::cerr << "skytraind: " << applied.message() << std::endl;
+    return 2;  // It cannot be read: nothing else can be said of it.
   }
-  for (const std::string& mistake : mistakes) std::cerr << "skytraind: " << mistake << std::endl;
-  if (!mistakes.empty()) return 2;
+  mistakes.Add(applied);
+  mistakes.Add(CompleteConfig(surroundings, &config));
+  if (!config.tls_certificate.empty() && !config.tls_key.empty()) {
+    mistakes.Add(CheckedTlsPorts(config).status());
+  }
+  for (const std::string& binary :
+       {config.worker_binary, config.shepherd_binary, config.probe_binary}) {
+    if (access(binary.c_str(), X_OK) == 0) continue;
+    mistakes.Add(BadConfig(absl::StrCat(binary, " cannot be executed: ", strerror(errno))));
+  }
+  if (const absl::Status wrong = mistakes.ToStatus(); !wrong.ok()) {
+    for (const absl::string_view line : absl::StrSplit(wrong.message(), '\n')) {
+      std::cerr << "skytraind: " << line << std::endl;
+    }
+    return 2;
+  }
   std::cout << "mode       " << ModeName(config.mode) << "\nlisten     "
             << absl::StrJoin(config.listen, " ") << "\nstate_dir  " << config.state_dir
             << "\nwork_dir   " << config.work_dir << "\ndata_roots "

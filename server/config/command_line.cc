@@ -2,6 +2,8 @@
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/config/bad_config.h"
 #include "server/config/config.h"
 #include "server/config/config_key.h"
 
@@ -9,12 +11,6 @@ namespace skytrain {
 
 Invocation ParseCommandLine(int argc, char** argv, const Surroundings& surroundings) {
   Invocation invocation;
-  const auto fail = [&](absl::string_view message) {
-    std::cerr << "skytraind: " << message << std::endl;
-    invocation.exit_now = true;
-    invocation.exit_code = 2;
-    return invocation;
-  };
   CLI::App app(
       "skytraind: accepts, runs and follows training jobs on this node.\n"
       "Also: skytraind check-config FILE; skytraind token create|list|revoke");
@@ -36,19 +32,21 @@ Invocation ParseCommandLine(int argc, char** argv, const Surroundings& surroundi
     invocation.exit_code = app.exit(error) == 0 ? 0 : 2;
     return invocation;
   }
-  if (!file.empty()) {
-    if (absl::Status status = ApplyConfigFile(file, &invocation.config); !status.ok()) {
-      return fail(status.message());
-    }
-  }
+  Mistakes mistakes;
+  if (!file.empty()) mistakes.Add(ApplyConfigFile(file, &invocation.config));
   for (size_t i = 0; i < options.size(); ++i) {
     if (options[i]->count() == 0) continue;
     if (std::string wrong = ConfigKeys()[i].set(invocation.config, given[i]); !wrong.empty()) {
-      return fail(absl::StrCat(ConfigKeys()[i].flag, " ", wrong));
+      mistakes.Add(BadConfig(absl::StrCat(ConfigKeys()[i].flag, " ", wrong)));
     }
   }
-  if (absl::Status status = CompleteConfig(surroundings, &invocation.config); !status.ok()) {
-    return fail(status.message());
+  mistakes.Add(CompleteConfig(surroundings, &invocation.config));
+  if (const absl::Status wrong = mistakes.ToStatus(); !wrong.ok()) {
+    for (const absl::string_view line : absl::StrSplit(wrong.message(), '\n')) {
+      std::cerr << "skytraind: " << line << std::endl;
+    }
+    invocation.exit_now = true;
+    invocation.exit_code = 2;
   }
   return invocation;
 }

@@ -70,37 +70,52 @@ absl::Status CheckListen(const std::string& listen) {
                    listen, "\""));
 }
 
-absl::Status CompleteListen(const Surroundings& surroundings, Config* config) {
+void CompleteListen(const Surroundings& surroundings, Config* config, Mistakes& mistakes) {
   if (config->listen.empty()) {
     config->listen.push_back(
         absl::StrCat("unix:", DefaultSocketFolder(surroundings, config->mode), "/skytraind.sock"));
   }
-  for (const std::string& listen : config->listen) RETURN_IF_ERROR(CheckListen(listen));
+  for (const std::string& listen : config->listen) mistakes.Add(CheckListen(listen));
   const bool has_files = !config->tls_certificate.empty() && !config->tls_key.empty();
   if (!config->TlsAddresses().empty() && !has_files) {
-    return BadConfig("listen: tls:HOST:PORT needs tls.certificate and tls.key");
+    mistakes.Add(BadConfig("listen: tls:HOST:PORT needs tls.certificate and tls.key"));
   }
   for (std::string Config::*file :
        {&Config::tls_certificate, &Config::tls_key, &Config::tls_client_ca}) {
     config->*file = Absolute(config->*file);
   }
+}
+
+absl::Status CheckLauncher(const std::string& launcher) {
+  if (launcher == "local") return absl::OkStatus();
+  if (launcher == "slurm") return NotAvailable("launcher: slurm");
+  return BadConfig(absl::StrCat("launcher: must be local, not \"", launcher, "\""));
+}
+
+absl::Status CheckMetricsListen(const std::string& address) {
+  if (address.empty() || IsHostAndPort(address)) return absl::OkStatus();
+  return BadConfig(absl::StrCat("metrics_listen: write HOST:PORT, such as 127.0.0.1:9464, not \"",
+                                address, "\""));
+}
+
+absl::Status ResolveDataRoot(std::string& root) {
+  std::array<char, PATH_MAX> resolved;
+  if (realpath(root.c_str(), resolved.data()) == nullptr) {
+    return BadConfig(absl::StrCat("data_roots: ", root, ": ", std::strerror(errno)));
+  }
+  root = resolved.data();
   return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::Status CompleteConfig(const Surroundings& surroundings, Config* config) {
+  Mistakes mistakes;
   // Everything would run as root, not as its owner.
-  if (config->mode == Mode::kSite) return NotAvailable("mode: site");
-  if (config->launcher != "local") {
-    if (config->launcher == "slurm") return NotAvailable("launcher: slurm");
-    return BadConfig(absl::StrCat("launcher: must be local, not \"", config->launcher, "\""));
-  }
-  RETURN_IF_ERROR(CompleteListen(surroundings, config));
-  if (!config->metrics_listen.empty() && !IsHostAndPort(config->metrics_listen)) {
-    return BadConfig(absl::StrCat("metrics_listen: write HOST:PORT, such as 127.0.0.1:9464, not \"",
-                                  config->metrics_listen, "\""));
-  }
+  if (config->mode == Mode::kSite) mistakes.Add(NotAvailable("mode: site"));
+  mistakes.Add(CheckLauncher(config->launcher));
+  CompleteListen(surroundings, config, mistakes);
+  mistakes.Add(CheckMetricsListen(config->metrics_listen));
   if (config->state_dir.empty()) {
     config->state_dir =
         surroundings.root ? "/var/lib/skytrain" : surroundings.home + "/.skytrain/state";
@@ -108,13 +123,7 @@ absl::Status CompleteConfig(const Surroundings& surroundings, Config* config) {
   config->state_dir = Absolute(config->state_dir);
   config->work_dir =
       config->work_dir.empty() ? config->state_dir + "/work" : Absolute(config->work_dir);
-  for (std::string& root : config->data_roots) {
-    std::array<char, PATH_MAX> resolved;
-    if (realpath(root.c_str(), resolved.data()) == nullptr) {
-      return BadConfig(absl::StrCat("data_roots: ", root, ": ", std::strerror(errno)));
-    }
-    root = resolved.data();
-  }
+  for (std::string& root : config->data_roots) mistakes.Add(ResolveDataRoot(root));
   const std::pair<std::string Config::*, const char*> binaries[] = {
       {&Config::worker_binary, "/skytrain-worker"},
       {&Config::shepherd_binary, "/skytrain-shepherd"},
@@ -123,7 +132,7 @@ absl::Status CompleteConfig(const Surroundings& surroundings, Config* config) {
     std::string& path = config->*field;
     path = path.empty() ? surroundings.binary_dir + name : Absolute(path);
   }
-  return absl::OkStatus();
+  return mistakes.ToStatus();
 }
 
 }  // namespace skytrain

@@ -141,6 +141,20 @@ TEST(ConfigTest, WhatThisVersionCannotServeIsRefusedAtTheStart) {
   }
 }
 
+TEST(ConfigTest, EverythingThatCannotBeServedIsNamedAtOnce) {
+  Config config;
+  config.launcher = "kubernetes";
+  config.listen = {"nonsense", "tls:0.0.0.0:7443"};
+  config.metrics_listen = "9464";
+  config.data_roots = {"/nowhere/a", "/usr", "/nowhere/b"};
+  const absl::Status status = CompleteConfig(Home(), &config);
+  EXPECT_EQ(ReasonOf(status), "BAD_CONFIG");
+  for (const char* part : {"launcher:", "nonsense", "tls.certificate",
+                           "metrics_listen:", "/nowhere/a", "/nowhere/b"}) {
+    EXPECT_NE(status.message().find(part), absl::string_view::npos) << part << "\n" << status;
+  }
+}
+
 TEST(ConfigTest, AddressesThatCannotBeServedAreRefused) {
   const struct {
     const char* listen;
