@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
+#include "common/page.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_codec.h"
 #include "server/jobs/job_filter.h"
@@ -67,6 +68,7 @@ absl::StatusOr<v1::ListJobsResponse> JobLookup::List(const Caller& caller,
   const int size = request.page_size() > 0 ? std::min(request.page_size(), kMaxPage) : kDefaultPage;
   const bool sees_all = caller.admin || options_.jobs_visible_to_all;
   v1::ListJobsResponse response;
+  int64_t bytes = 0;
   JobPage page;
   page.owner = sees_all ? filter.Owner() : caller.owner;
   page.before_uid = request.page_token();
@@ -86,6 +88,8 @@ absl::StatusOr<v1::ListJobsResponse> JobLookup::List(const Caller& caller,
         // One more than asked for tells that there is another page.
         if (response.jobs_size() == size) return response;
         SetPlace(caller, *job);
+        bytes += static_cast<int64_t>(job->ByteSizeLong());
+        if (bytes > kMaxPageBytes && response.jobs_size() > 0) return response;
         *response.add_jobs() = *std::move(job);
       }
       response.set_next_page_token(row.uid);

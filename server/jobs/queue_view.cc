@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/page.h"
 #include "common/timestamp.h"
 #include "server/scheduling/explain.h"
 
@@ -43,8 +44,9 @@ bool QueueView::Describe(const Reader& reader, v1::Job& job) const {
 
 v1::GetQueueResponse QueueView::List(const Reader& reader, int limit) const {
   v1::GetQueueResponse response;
+  int64_t bytes = 0;
   for (const Wait& wait : waits_) {
-    if (response.entries_size() == limit) break;
+    if (response.entries_size() == limit || bytes > kMaxPageBytes) break;
     const WaitingJob& job = *snapshot_.waiting[wait.waiting];
     v1::QueueEntry& entry = *response.add_entries();
     if (reader.Sees(job.owner)) {
@@ -60,6 +62,7 @@ v1::GetQueueResponse QueueView::List(const Reader& reader, int limit) const {
       *entry.mutable_expected_start_time() = ToTimestamp(wait.expected_start);
     }
     *entry.mutable_create_time() = ToTimestamp(job.created);
+    bytes += static_cast<int64_t>(entry.ByteSizeLong());
   }
   return response;
 }

@@ -18,6 +18,7 @@
 #include "common/digest/digest.h"
 #include "common/errors.h"
 #include "common/ids.h"
+#include "common/page.h"
 #include "common/status_macros.h"
 #include "common/timestamp.h"
 #include "server/models/model_card.h"
@@ -200,14 +201,19 @@ absl::StatusOr<v1::ListModelsResponse> ModelStore::List(const v1::ListModelsRequ
     return absl::OkStatus();
   }));
   v1::ListModelsResponse response;
-  if (rows.size() > static_cast<size_t>(limit)) {
-    rows.pop_back();
-    response.set_next_page_token(TokenOf(rows.back()));
-  }
-  for (const ModelRow& row : rows) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const ModelRow& row = rows[i];
+    bytes += static_cast<int64_t>(row.proto.size());
+    // One row more than asked for tells that there is another page.
+    if (i == static_cast<size_t>(limit) || (bytes > kMaxPageBytes && response.models_size() > 0)) {
+      return response;
+    }
     auto model = ModelOf(row);
     if (model.ok()) *response.add_models() = *std::move(model);  // A damaged one hides no other.
+    response.set_next_page_token(TokenOf(row));
   }
+  response.clear_next_page_token();
   return response;
 }
 

@@ -250,6 +250,27 @@ TEST(ListJobs, GivesPagesNewestFirstAndRefusesForeignTokens) {
   EXPECT_EQ(ReasonOf(world.jobs().List(JobWorld::kAna, request).status()), "BAD_PAGE_TOKEN");
 }
 
+TEST(ListJobs, PageEndsBeforeAMessageWouldBeTooLarge) {
+  JobWorld world;
+  world.Start();
+  std::vector<std::string> expected;
+  for (int i = 0; i < 7; ++i) {
+    v1::CreateJobRequest request = JobWorld::Request(absl::StrCat("large-", i));
+    // Each less than a message of its own, together more.
+    request.mutable_job()->mutable_experiment()->mutable_data()->set_dataset(
+        std::string(900'000, 'x'));
+    ASSERT_TRUE(world.jobs().Create(JobWorld::kAna, request).ok());
+    expected.insert(expected.begin(), absl::StrCat("jobs/large-", i));
+  }
+  v1::ListJobsRequest request;
+  request.set_page_size(1000);
+  const auto page = world.jobs().List(JobWorld::kAna, request);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->jobs_size(), 3);
+  EXPECT_LT(page->ByteSizeLong(), size_t{4} << 20);
+  EXPECT_EQ(NamesOnAllPages(world, request), expected);
+}
+
 TEST(ListJobs, FilterIsAppliedToAllJobsOverAllPages) {
   JobWorld world;
   world.Start();
