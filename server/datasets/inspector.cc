@@ -38,8 +38,9 @@ absl::Status ProbeFailed(absl::string_view what) {
 }
 
 absl::Status Draining() {
-  return ErrorWithReason(absl::StatusCode::kUnavailable, "DRAINING",
-                         "the daemon is stopping. Try again when it is back");
+  return WithRetryDelay(ErrorWithReason(absl::StatusCode::kUnavailable, "DRAINING",
+                                        "the daemon is stopping. Try again when it is back"),
+                        absl::Seconds(2));
 }
 
 absl::Status StatusFromProto(const google::rpc::Status& proto) {

@@ -154,8 +154,11 @@ TEST_F(InspectorTest, SlowProbeIsKilled) {
 TEST_F(InspectorTest, ShutdownEndsARunningProbe) {
   Probe("exec sleep 60");
   Inspector inspector(Options());
-  std::thread asker(
-      [&] { EXPECT_EQ(ReasonOf(inspector.Inspect(Set(), "", "ada").status()), "DRAINING"); });
+  std::thread asker([&] {
+    const absl::Status refused = inspector.Inspect(Set(), "", "ada").status();
+    EXPECT_EQ(ReasonOf(refused), "DRAINING");
+    EXPECT_GT(RetryDelayOf(refused).value_or(absl::ZeroDuration()), absl::ZeroDuration());
+  });
   while (Runs().empty()) std::this_thread::yield();
   inspector.Shutdown();
   asker.join();
