@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/digest/digest.h"
 #include "common/errors.h"
 #include "common/ids.h"
@@ -38,15 +39,29 @@ class LocalFile {
     }
     if (!S_ISREG(info.st_mode)) return Unreadable(path, "it is not a file");
     file.size_ = info.st_size;
+    file.written_ = absl::TimeFromTimespec(info.st_mtim);
     return file;
   }
   LocalFile(LocalFile&& other) noexcept
-      : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
+      : path_(std::move(other.path_)),
+        fd_(std::exchange(other.fd_, -1)),
+        size_(other.size_),
+        written_(other.written_) {}
   ~LocalFile() {
     if (fd_ >= 0) close(fd_);
   }
 
   int64_t size() const { return size_; }
+
+  // Why what was read is not what the file was at first; OK: nobody wrote to it.
+  absl::Status CheckUnchanged() const {
+    struct stat info;
+    if (fstat(fd_, &info) == 0 && info.st_size == size_ &&
+        absl::TimeFromTimespec(info.st_mtim) == written_) {
+      return absl::OkStatus();
+    }
+    return Unreadable(path_, "it was changed while it was sent. Send it again once it is at rest");
+  }
 
   // Bytes from `offset` on, at most one chunk.
   absl::Status Read(int64_t offset, std::string* data) const {
@@ -68,6 +83,7 @@ class LocalFile {
   std::string path_;
   int fd_;
   int64_t size_ = 0;
+  absl::Time written_;
 };
 
 absl::StatusOr<std::string> Hash(const LocalFile& file, const UploadOptions& options,
@@ -134,9 +150,11 @@ absl::StatusOr<v1::Blob> Upload(Client& client, UploadOptions options) {
       failures = 0;
       options.backoff.Reset();
     }
+    if (best < 0 && at > 0 && at < file.size() && options.goes_on) options.goes_on(at);
     best = std::max(best, at);
     const absl::StatusOr<v1::Blob> blob = SendFrom(client, options, file, name, at);
     if (client.interrupt().raised()) return absl::CancelledError("interrupted");
+    if (ReasonOf(blob.status()) == "DIGEST_MISMATCH") RETURN_IF_ERROR(file.CheckUnchanged());
     if (blob.ok() || !MayGoOn(blob.status()) || ++failures == kTries) return blob;
     if (!client.interrupt().Sleep(options.backoff.Next())) {
       return absl::CancelledError("interrupted");

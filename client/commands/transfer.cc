@@ -44,9 +44,14 @@ absl::StatusOr<std::string> UploadFile(Context& context, Client& client, const s
   options.progress = [&](bool hashing, int64_t done, int64_t) {
     line.Draw(hashing ? "reading " : "sending ", done);
   };
+  options.goes_on = [&](int64_t done) {
+    line.Clear();
+    context.Err(absl::StrCat(Printable(path), "  goes on at ", FormatBytes(done), " of ",
+                             FormatBytes(info.st_size), "\n"));
+  };
   const absl::StatusOr<v1::Blob> blob = Upload(client, std::move(options));
   line.Clear();
-  if (context.interrupt().raised()) {
+  if (context.interrupt().raised() || absl::IsUnavailable(blob.status())) {
     context.Err(absl::StrCat(Printable(path),
                              " is not there whole. The same command goes on where it stopped.\n"));
   }
