@@ -184,7 +184,10 @@ std::string TimeText(const v1::Job& job, const v1::Estimate& estimate) {
     where = Plural(resources.cpus() > 0 ? resources.cpus() : 2, "CPU core");
   return absl::StrCat("about ", FormatSpan(absl::Seconds(std::max(1.0, estimate.epoch_seconds()))),
                       " an epoch on ", where,
-                      estimate.speed_measured() ? "" : " (no job of this node was measured yet)");
+                      estimate.speed_measured()
+                          ? " (as earlier jobs here ran)"
+                          : " (a guess from the processor, maybe off by 3 times: no job was "
+                            "measured here yet)");
 }
 
 }  // namespace
@@ -229,6 +232,12 @@ std::string JobText(const v1::Job& job, const JobDetails& details, absl::Time no
     if (one_good_attempt) break;
     absl::StrAppend(&text,
                     Field(absl::StrCat("attempt ", attempt.number()), AttemptText(attempt, now)));
+  }
+  if (!IsTerminal(job.state()) && !job.name().empty()) {
+    const bool aside = job.state() == v1::SUSPENDED;
+    absl::StrAppend(&text, Field(aside ? "go on" : "watch",
+                                 absl::StrCat("skytrain ", aside ? "resume " : "watch ",
+                                              ShortName(job.name()))));
   }
   return absl::StrCat(text, ModelText(job, details));
 }

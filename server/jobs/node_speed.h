@@ -12,8 +12,8 @@
 namespace skytrain {
 
 // How fast this node trains, learned from its jobs: floating point operations per second of one
-// device, CPU core or GPU. Before the first measurement a core counts as 20 GFLOP/s and a GPU as
-// 5 TFLOP/s, about what small convolutions on small images reach. Thread-safe.
+// device, CPU core or GPU. Before the first measurement it is guessed: a core by its vectors, a GPU
+// as 5 TFLOP/s, about what small convolutions on small images reach. Thread-safe.
 class NodeSpeed {
  public:
   explicit NodeSpeed(Database& database) : database_(database) {}
@@ -30,7 +30,14 @@ class NodeSpeed {
   Database& database_;
 };
 
+// What a core's arithmetic works on.
+enum class Vectors { kOther, kAvx2, kAvx512, kBf16 };  // kBf16: AVX-512 or AMX with bfloat16.
+Vectors DetectVectors();
+
 // The pure parts, for tests.
+
+// Floating point operations per second that a core is taken to reach in training.
+double GuessedCoreFlops(Vectors vectors);
 
 // Of one epoch: forward and backward passes over the train split (three times the forward pass),
 // forward passes over the validation split, and a fixed time for each step. `flops`: per second, of

@@ -199,14 +199,14 @@ TEST(AcceptedText, SaysWhatWillRun) {
             "galaxies-7k2m  accepted  /data/gz2.tar: 1,777 train; 2 classes\n"
             "               look at   33 cigar_shaped: consider class_weights\n"
             "               estimate  11.2 M parameters, 1.1 GB, 13 steps an epoch\n"
-            "               time      about 5.0s an epoch on 2 CPU cores (no job of this node was "
-            "measured yet)\n"
+            "               time      about 5.0s an epoch on 2 CPU cores (a guess from the "
+            "processor, maybe off by 3 times: no job was measured here yet)\n"
             "               queued    position 1\n");
   estimate.set_epoch_seconds(75);
   estimate.set_speed_measured(true);
   job.mutable_experiment()->mutable_resources()->set_gpus(1);
   EXPECT_THAT(AcceptedText(response, /*dry_run=*/true),
-              ::testing::HasSubstr("time      about 1m15s an epoch on 1 GPU\n"));
+              ::testing::HasSubstr("time      about 1m15s an epoch on 1 GPU (as earlier jobs here ran)\n"));
 }
 
 }  // namespace

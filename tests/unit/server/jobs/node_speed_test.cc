@@ -15,6 +15,15 @@ TEST(NodeSpeed, EpochIsArithmeticAndStepsOverSpeed) {
   EXPECT_NEAR(EpochSeconds(estimate, 1e12), (3000 + 500) * 2e9 / 1e12 + 0.03, 1e-9);
 }
 
+TEST(NodeSpeed, WiderVectorsAreTakenToBeFaster) {
+  double before = 0;
+  for (const Vectors vectors :
+       {Vectors::kOther, Vectors::kAvx2, Vectors::kAvx512, Vectors::kBf16}) {
+    EXPECT_GT(GuessedCoreFlops(vectors), before);
+    before = GuessedCoreFlops(vectors);
+  }
+}
+
 FakeLauncher::Script TrainAt(double images_per_second) {
   return [images_per_second](FakeRun& run) {
     if (!run.Claim()) return;
