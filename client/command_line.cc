@@ -1,6 +1,7 @@
 #include "client/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -11,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "client/commands/commands.h"
+#include "client/render/format.h"
+#include "common/errors.h"
 
 namespace skytrain::client {
 namespace {
@@ -282,6 +285,38 @@ void AddRest(CLI::App& app, Context& context, Parsed& parsed) {
       ->type_name("bash|zsh|fish");
 }
 
+// Instead of CLI11's words for a command line that it cannot read.
+std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
+  if (const auto commands = app.get_subcommands(); !commands.empty()) {
+    return absl::StrCat(error.what(), "\nSee: skytrain ", commands.front()->get_name(),
+                        " --help\n");
+  }
+  const std::vector<std::string> words = app.remaining();
+  const auto word = std::find_if(words.begin(), words.end(), [](const std::string& text) {
+    return !text.empty() && text.front() != '-';
+  });
+  if (word == words.end() || error.get_name() != "RequiredError") {
+    return absl::StrCat(words.empty() ? "name a command" : error.what(),
+                        "\nSee: skytrain --help\n");
+  }
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  const std::string nearest = NearestName(*word, names);
+  return absl::StrCat("there is no command '", Printable(*word), "'",
+                      nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?"),
+                      "\nSee: skytrain --help\n");
+}
+
+// Where to look after an error that the command line was right about.
+std::string NextStep(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  if (reason == "JOB_NOT_FOUND") return "Your jobs: skytrain list --all\n";
+  if (reason == "MODEL_NOT_FOUND") return "What there is: skytrain models\n";
+  return "";
+}
+
 // What CLI11 cannot say with its own checks.
 std::string WhatIsMissing(const CLI::App& app, const Parsed& parsed) {
   const auto neither = [](const std::string& job, const std::string& dir) {
@@ -322,7 +357,12 @@ int RunCommandLine(int argc, char** argv, Context& context) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    if (error.get_exit_code() == 0) {
+      app.exit(error);  // Help.
+      return kExitOk;
+    }
+    context.Err(UsageError(app, error));
+    return kExitUsage;
   }
   if (const std::string missing = WhatIsMissing(app, parsed); !missing.empty()) {
     context.Err(absl::StrCat(missing, "\n"));
@@ -334,7 +374,7 @@ int RunCommandLine(int argc, char** argv, Context& context) {
   const absl::StatusOr<ExitCode> result = parsed.run();
   if (result.ok()) return *result;
   if (context.interrupt().raised()) return kExitInterrupted;
-  context.Err(absl::StrCat(result.status().message(), "\n"));
+  context.Err(absl::StrCat(result.status().message(), "\n", NextStep(result.status())));
   return ExitCodeOf(result.status());
 }
 

@@ -120,8 +120,10 @@ std::vector<Hop> WalkTls(const Target& target, const TlsFiles& files, absl::Dura
 absl::Status CannotUseSocket(const std::string& path, int error) {
   switch (error) {
     case ENOENT:
-      return Unreachable("NO_SOCKET", absl::StrCat("there is no socket ", path, ": skytraind is ",
-                                                   "not running, or listens elsewhere"));
+      return Unreachable(
+          "NO_SOCKET",
+          absl::StrCat("there is no socket ", path, ": skytraind is not ",
+                       "running (start it), or listens elsewhere ", "(say where with --server)"));
     case ECONNREFUSED:
       return Unreachable("CONNECTION_REFUSED",
                          absl::StrCat("nobody listens on ", path, " (connection refused): ",

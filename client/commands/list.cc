@@ -45,6 +45,10 @@ absl::StatusOr<ExitCode> List(Context& context, const ListOptions& options) {
 
   if (context.format == Format::kTable) {
     context.Out(JobTable(jobs, absl::Now(), context.out()));
+    if (jobs.empty()) {
+      const bool picked = !options.filter.empty() || !options.states.empty();
+      context.Err(picked ? "no job matches\n" : "no jobs yet. The first: skytrain submit FILE\n");
+    }
     if (more) context.Err(absl::StrCat("… and older ones: skytrain list --all\n"));
     return kExitOk;
   }

@@ -45,6 +45,19 @@ class ClientTest(unittest.TestCase):
         result = self.run_client("submit", "none.yaml", code=2)
         self.assertEqual(result.stderr, "cannot read none.yaml: No such file or directory\n")
 
+    def test_command_that_is_none_is_named_with_the_nearest(self):
+        self.assertEqual(self.run_client("lsit", code=2).stderr,
+                         "there is no command 'lsit'; did you mean 'list'?\nSee: skytrain --help\n")
+        self.assertEqual(self.run_client("xylophone", "--loud", code=2).stderr,
+                         "there is no command 'xylophone'\nSee: skytrain --help\n")
+        self.assertEqual(self.run_client(code=2).stderr, "name a command\nSee: skytrain --help\n")
+
+    def test_command_line_that_cannot_be_read_names_the_help_of_its_command(self):
+        self.assertEqual(self.run_client("submit", code=2).stderr, "file is required\nSee: skytrain submit --help\n")
+        result = self.run_client("list", "--nonsense", code=2)
+        self.assertIn("--nonsense", result.stderr)
+        self.assertIn("See: skytrain list --help\n", result.stderr)
+
     def test_override_is_checked_like_the_file(self):
         (self.root / "g.yaml").write_text("name: a\n")
         result = self.run_client("submit", "g.yaml", "--set", "train.epochs=three", code=2)
@@ -58,7 +71,8 @@ class ClientTest(unittest.TestCase):
     def test_server_that_is_not_there_is_named(self):
         socket = f"{self.root}/none.sock"
         result = self.run_client("list", "--server", f"unix:{socket}", "--give-up", "0s", code=7)
-        self.assertEqual(result.stderr, f"there is no socket {socket}: skytraind is not running, or listens elsewhere\n")
+        self.assertEqual(result.stderr, f"there is no socket {socket}: skytraind is not running (start it), "
+                                        "or listens elsewhere (say where with --server)\n")
 
     def test_what_is_no_server_is_refused_plainly(self):
         for server in ("gpu07", "slurm:12", "http://gpu07:80"):
@@ -69,7 +83,8 @@ class ClientTest(unittest.TestCase):
         socket = f"{self.root}/none.sock"
         result = self.run_client("doctor", "--server", f"unix:{socket}", code=7)
         self.assertRegex(result.stdout, rf"^client  \S+ +ok\ntarget  unix:{socket}  ok\nsocket +BROKEN\n$")
-        self.assertEqual(result.stderr, f"there is no socket {socket}: skytraind is not running, or listens elsewhere\n")
+        self.assertEqual(result.stderr, f"there is no socket {socket}: skytraind is not running (start it), "
+                                        "or listens elsewhere (say where with --server)\n")
         checks = json.loads(self.run_client("doctor", "--output", "json", code=7).stdout)
         self.assertFalse(checks["ok"])
         self.assertEqual(checks["checks"][-1]["name"], "target")
