@@ -47,6 +47,7 @@
 #include "server/rpc/server.h"
 #include "server/skytraind_check_config.h"
 #include "server/skytraind_early_stop.h"
+#include "server/skytraind_hooks.h"
 #include "server/skytraind_metrics.h"
 #include "server/skytraind_options.h"
 #include "server/skytraind_service_manager.h"
@@ -187,8 +188,12 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   EventLog log(*database, &hub.recent());
   LocalLauncher launcher(config.shepherd_binary);
   NodeServiceImpl::Node node = DescribeNode(config, cpus, gpus, *state, *database);
-  JobManager jobs(ManagerOptions(config, cpus, gpus, guard.get(), inspector, models, *uploads),
-                  *database, hub, launcher, fs, Clock::Real());
+  ASSIGN_OR_RETURN(const auto audit, OpenAuditLog(config));
+  DaemonHooks hooks(config, *database, *audit, metrics.hooks);
+  JobManager::Options job_options =
+      ManagerOptions(config, cpus, gpus, guard.get(), inspector, models, *uploads);
+  job_options.outbox = hooks.outbox();
+  JobManager jobs(std::move(job_options), *database, hub, launcher, fs, Clock::Real());
 
   ASSIGN_OR_RETURN(const auto metrics_endpoint,
                    ServeMetrics(config, metrics, *state, *database, hub, jobs));
@@ -204,7 +209,6 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   DatasetServiceImpl dataset_service(calls, inspector);
   Collector collector(CollectorOptions(config), *database, jobs, *uploads, fs, Clock::Real());
   NodeServiceImpl node_service(calls, jobs, collector, std::move(node));
-  ASSIGN_OR_RETURN(const auto audit, OpenAuditLog(config));
   RpcServer::Interceptors interceptors;
   interceptors.push_back(AuditCalls(authenticator, *audit));
   if (metrics_endpoint != nullptr) interceptors.push_back(MeterCalls(metrics.calls));
@@ -231,6 +235,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   const absl::Status recovered = jobs.Start();
   early_stop.reset();
   if (recovered.ok()) {
+    hooks.Start();
     server->SetServing();
     AnnounceServing(config, AddressesOf(config, *server), cpus, gpus);
     collector.Start();
@@ -254,6 +259,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   server->Stop();
   collector.Stop();
   jobs.Shutdown();
+  hooks.Shutdown();
   if (recovered.ok()) {
     // Much more often shared than encoded, and hardly ever missed: else streams cost too much.
     const RecentBatches::Counts batches = hub.recent().counts();
@@ -276,6 +282,9 @@ void LogForGrpc(gpr_log_func_args* args) {
 int Main(int argc, char** argv) {
   if (argc > 1 && absl::string_view(argv[1]) == "token") {
     return RunTokenCommand(argc - 1, argv + 1, Surroundings::OfThisProcess());
+  }
+  if (argc > 1 && absl::string_view(argv[1]) == "hook") {
+    return RunHookCommand(argc - 1, argv + 1, Surroundings::OfThisProcess());
   }
   if (argc > 1 && absl::string_view(argv[1]) == "check-config") {
     return RunCheckConfigCommand(argc - 1, argv + 1, Surroundings::OfThisProcess());

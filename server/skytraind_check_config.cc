@@ -38,6 +38,11 @@ int RunCheckConfigCommand(int argc, char** argv, const Surroundings& surrounding
     if (access(binary.c_str(), X_OK) == 0) continue;
     mistakes.Add(BadConfig(absl::StrCat(binary, " cannot be executed: ", strerror(errno))));
   }
+  for (const Hook& hook : config.hooks) {
+    if (const absl::Status works = CheckHook(hook); !works.ok()) {
+      mistakes.Add(BadConfig(absl::StrCat("hook '", hook.name, "': ", works.message())));
+    }
+  }
   if (const absl::Status wrong = mistakes.ToStatus(); !wrong.ok()) {
     for (const absl::string_view line : absl::StrSplit(wrong.message(), '\n')) {
       std::cerr << "skytraind: " << line << std::endl;
@@ -49,6 +54,10 @@ int RunCheckConfigCommand(int argc, char** argv, const Surroundings& surrounding
             << "\nwork_dir   " << config.work_dir << "\ndata_roots "
             << (config.data_roots.empty() ? "anywhere" : absl::StrJoin(config.data_roots, " "))
             << std::endl;
+  for (const Hook& hook : config.hooks) {
+    std::cout << "hook       " << hook.name << ": "
+              << (hook.exec.empty() ? hook.url : absl::StrJoin(hook.exec, " ")) << std::endl;
+  }
   return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "server/metrics/call_metrics.h"
 #include "server/metrics/commit_metrics.h"
 #include "server/metrics/endpoint.h"
+#include "server/metrics/hook_metrics.h"
 #include "server/store/database.h"
 #include "server/store/state_dir.h"
 
@@ -20,6 +21,7 @@ struct DaemonMetrics {
   const std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
   CallMetrics calls{*registry};
   CommitMetrics commits{*registry};
+  HookMetrics hooks{*registry};
 };
 
 // Serves `metrics` and what is asked of the others at each scrape, all of which must outlive the

@@ -13,7 +13,8 @@ Invocation ParseCommandLine(int argc, char** argv, const Surroundings& surroundi
   Invocation invocation;
   CLI::App app(
       "skytraind: accepts, runs and follows training jobs on this node.\n"
-      "Also: skytraind check-config FILE; skytraind token create|list|revoke");
+      "Also: skytraind check-config FILE; skytraind token create|list|revoke; "
+      "skytraind hook test NAME");
   app.set_version_flag("--version", "skytraind " SKYTRAIN_VERSION);
   std::string file;
   app.add_option("--config", file, "YAML file; flags go before it");

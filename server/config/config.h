@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/auth/identity.h"
+#include "server/hooks/hook.h"
 #include "server/retention/policy.h"
 
 namespace skytrain {
@@ -38,6 +39,7 @@ struct Config {
   int64_t upload_bytes = int64_t{1} << 40;            // limits.upload_bytes: of one file.
   int64_t upload_bytes_per_owner = int64_t{1} << 40;  // limits.upload_bytes_per_owner
   RetentionPolicy retention;                          // retention.*
+  std::vector<Hook> hooks;      // hooks: see server/hooks/hook_config.h. There is no flag.
   std::string metrics_listen;   // metrics_listen: "HOST:PORT" of /metrics. Empty: off.
   bool log_json = false;        // log_json
   std::string worker_binary;    // worker. Default: skytrain-worker beside the daemon.

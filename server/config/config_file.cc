@@ -12,9 +12,12 @@
 #include "server/config/bad_config.h"
 #include "server/config/config.h"
 #include "server/config/config_key.h"
+#include "server/hooks/hook_config.h"
 
 namespace skytrain {
 namespace {
+
+constexpr absl::string_view kHooks = "hooks";  // A list of maps: nothing for a flag.
 
 // Walks the file's tree and sets every key.
 class FileReader {
@@ -35,6 +38,13 @@ class FileReader {
   void ReadEntry(const yaml::Node::Entry& entry, const std::string& prefix) {
     const std::string path = absl::StrCat(prefix, entry.key);
     std::vector<std::string> known;
+    if (prefix.empty()) {
+      if (path == kHooks) {
+        config_.hooks = ReadHooks(entry.value, problems_);
+        return;
+      }
+      known.emplace_back(kHooks);
+    }
     for (const ConfigKey& key : ConfigKeys()) {
       if (key.path == path) return ReadValue(key, entry.value);
       absl::string_view rest = key.path;

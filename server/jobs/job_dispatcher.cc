@@ -62,7 +62,7 @@ void JobDispatcher::Add(JobRecord record) {
     entry.started = entry.charged_until = ToTime(attempt.start_time());
   }
   entry.journal = std::make_shared<JobJournal>(std::move(record), environment_.database, hub_,
-                                               environment_.clock);
+                                               environment_.options.outbox, environment_.clock);
   MutexLock lock(mu_);
   if (active) entry.supervisor = Supervise(AttemptSupervisor::Begin::kAdopt, entry.journal);
   SetQueued(entry, queued);

@@ -22,6 +22,11 @@ absl::Status InsertBatches(Connection& connection, absl::string_view uid,
   return absl::OkStatus();
 }
 
+absl::Status InsertHookRows(Connection& connection, absl::Span<const HookRow> rows) {
+  for (const HookRow& row : rows) RETURN_IF_ERROR(InsertHookRow(connection, row));
+  return absl::OkStatus();
+}
+
 void SetTimes(v1::JobState to, absl::Time now, v1::Job& job) {
   if (to == v1::STARTING && !job.has_start_time()) *job.mutable_start_time() = ToTimestamp(now);
   if (IsTerminal(to)) *job.mutable_end_time() = ToTimestamp(now);
@@ -74,7 +79,12 @@ absl::Status JobJournal::Draft::Apply(JobEventType type, const std::string& mess
     termination.set_cancelled(to == v1::CANCELLED);
     *change.mutable_termination() = termination;
   }
-  Append(std::move(event));
+  Append(event);
+  if (from == to || !outbox_.rows) return absl::OkStatus();
+  event.set_seq(job.last_seq());
+  event.set_attempt(AttemptNumber());
+  *event.mutable_time() = ToTimestamp(now_);
+  for (HookRow& row : outbox_.rows(job, event)) hook_rows_.push_back(std::move(row));
   return absl::OkStatus();
 }
 
@@ -90,13 +100,39 @@ void JobJournal::Draft::MoveOffsets(std::vector<std::pair<std::string, uint64_t>
   offsets_ = std::move(offsets);
 }
 
-JobJournal::JobJournal(JobRecord record, Database& database, EventHub& hub, Clock& clock)
+JobJournal::JobJournal(JobRecord record, Database& database, EventHub& hub,
+                       const StateOutbox& outbox, Clock& clock)
     : uid_(record.job.uid()),
       database_(database),
       hub_(hub),
+      outbox_(outbox),
       clock_(clock),
       record_(std::move(record)),
       state_(record_.job.state()) {}
+
+absl::Status JobJournal::Store(Database::Priority priority, const Draft& draft,
+                               absl::Span<const HookRow> hook_rows) {
+  const v1::Job& job = draft.record_.job;
+  const JobRow row = ToSnapshotRow(job);
+  AttemptRow attempt;
+  if (job.attempts_size() > 0) {
+    attempt = {job.attempts_size(), job.attempts().rbegin()->SerializeAsString(),
+               draft.record_.rank_result.SerializeAsString()};
+  }
+  const absl::Span<const EventBatchBuilder::Batch> batches = events_.batches();
+  return database_.Write(
+      priority,
+      [&](Connection& connection) -> absl::Status {
+        RETURN_IF_ERROR(InsertBatches(connection, uid_, batches));
+        for (const auto& [file, offset] : draft.offsets_) {
+          RETURN_IF_ERROR(PutSpoolOffset(connection, uid_, attempt.number, file, offset));
+        }
+        if (attempt.number > 0) RETURN_IF_ERROR(PutAttempt(connection, uid_, attempt));
+        RETURN_IF_ERROR(InsertHookRows(connection, hook_rows));
+        return UpdateJob(connection, row);
+      },
+      events_.bytes());
+}
 
 absl::Status JobJournal::Change(Database::Priority priority,
                                 absl::FunctionRef<absl::Status(Draft&)> change) {
@@ -105,27 +141,18 @@ absl::Status JobJournal::Change(Database::Priority priority,
   {
     MutexLock lock(mu_);
     events_.Reset(record_.job.last_seq() + 1);
-    Draft draft(record_, events_, clock_.Now());
+    Draft draft(record_, events_, outbox_, clock_.Now());
     RETURN_IF_ERROR(change(draft));
-    const v1::Job& job = draft.record_.job;
-    const JobRow row = ToSnapshotRow(job);
-    AttemptRow attempt;
-    if (job.attempts_size() > 0) {
-      attempt = {job.attempts_size(), job.attempts().rbegin()->SerializeAsString(),
-                 draft.record_.rank_result.SerializeAsString()};
+    absl::Status stored = Store(priority, draft, draft.hook_rows_);
+    if (!stored.ok() && !draft.hook_rows_.empty()) {
+      // Nobody's hook may stand in the way of a change, not even by the last page of a full disk.
+      stored = Store(priority, draft, {});
+      if (stored.ok()) outbox_.lost(draft.hook_rows_);
+    } else if (!draft.hook_rows_.empty()) {
+      outbox_.stored();
     }
-    const absl::Span<const EventBatchBuilder::Batch> batches = events_.batches();
-    RETURN_IF_ERROR(database_.Write(
-        priority,
-        [&](Connection& connection) -> absl::Status {
-          RETURN_IF_ERROR(InsertBatches(connection, uid_, batches));
-          for (const auto& [file, offset] : draft.offsets_) {
-            RETURN_IF_ERROR(PutSpoolOffset(connection, uid_, attempt.number, file, offset));
-          }
-          if (attempt.number > 0) RETURN_IF_ERROR(PutAttempt(connection, uid_, attempt));
-          return UpdateJob(connection, row);
-        },
-        events_.bytes()));
+    RETURN_IF_ERROR(stored);
+    const v1::Job& job = draft.record_.job;
     last_seq = job.last_seq();
     draft.counted_.events = last_seq - record_.job.last_seq();
     draft.counted_.bytes = events_.bytes();
@@ -133,7 +160,7 @@ absl::Status JobJournal::Change(Database::Priority priority,
     terminal = IsTerminal(job.state());
     state_.store(job.state());
     record_ = std::move(draft.record_);
-    for (const EventBatchBuilder::Batch& batch : batches) {
+    for (const EventBatchBuilder::Batch& batch : events_.batches()) {
       hub_.recent().Put(
           uid_, std::make_shared<EventBatch>(
                     EventBatch{batch.first_seq, batch.first_seq + batch.count - 1, batch.bytes}));
@@ -148,15 +175,18 @@ JobRecord JobJournal::Copy() const {
   return record_;
 }
 
-absl::Status JobJournal::Insert(Connection& connection, v1::Job& job, absl::Time now) {
+absl::StatusOr<bool> JobJournal::Insert(Connection& connection, v1::Job& job,
+                                        const StateOutbox& outbox, absl::Time now) {
   EventBatchBuilder events;
   events.Reset(1);
-  Draft draft(JobRecord{job, {}}, events, now);
+  Draft draft(JobRecord{job, {}}, events, outbox, now);
   *draft.job().mutable_create_time() = ToTimestamp(now);
   RETURN_IF_ERROR(draft.Apply(JobEventType::kCreated, ""));
   job = draft.job();
   RETURN_IF_ERROR(InsertJob(connection, ToRow(job)));
-  return InsertBatches(connection, job.uid(), events.batches());
+  RETURN_IF_ERROR(InsertHookRows(connection, draft.hook_rows_));
+  RETURN_IF_ERROR(InsertBatches(connection, job.uid(), events.batches()));
+  return !draft.hook_rows_.empty();
 }
 
 }  // namespace skytrain

@@ -11,11 +11,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "server/events/event_batch_builder.h"
 #include "server/events/event_hub.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/state_outbox.h"
 #include "server/store/database.h"
 #include "skytrain/internal/v1/record.pb.h"
 #include "skytrain/v1/event.pb.h"
@@ -47,7 +49,7 @@ class JobJournal {
     void AppendBytes(absl::string_view event);
     // Along an edge of NextState: changes the state, sets stop cause, times and termination that go
     // with it, clears next_try_time, and appends the StateChange (none when state and stop cause
-    // stay as they are). FAILED_PRECONDITION.
+    // stay as they are), of which the outbox hears when the state is another. FAILED_PRECONDITION.
     absl::Status Apply(JobEventType type, const std::string& message,
                        v1::AttemptEnd attempt_end = v1::ATTEMPT_END_UNSPECIFIED);
     // A StateChange from the present state to itself, for people.
@@ -59,19 +61,22 @@ class JobJournal {
 
    private:
     friend class JobJournal;
-    Draft(JobRecord record, EventBatchBuilder& events, absl::Time now)
-        : record_(std::move(record)), events_(events), now_(now) {}
+    Draft(JobRecord record, EventBatchBuilder& events, const StateOutbox& outbox, absl::Time now)
+        : record_(std::move(record)), events_(events), outbox_(outbox), now_(now) {}
     int AttemptNumber() const;
 
     JobRecord record_;
     EventBatchBuilder& events_;
+    const StateOutbox& outbox_;
     const absl::Time now_;
     std::vector<std::pair<std::string, uint64_t>> offsets_;
     EventHub::Stored counted_;
+    std::vector<HookRow> hook_rows_;
   };
 
-  // `record` as it is stored.
-  JobJournal(JobRecord record, Database& database, EventHub& hub, Clock& clock);
+  // `record` as it is stored. The others must outlive the journal.
+  JobJournal(JobRecord record, Database& database, EventHub& hub, const StateOutbox& outbox,
+             Clock& clock);
 
   // Calls `change` with a draft of the job, then stores everything of it in one transaction and
   // tells the hub. When `change` or the commit fails, nothing has happened and its error is
@@ -84,13 +89,20 @@ class JobJournal {
   v1::JobState state() const { return state_.load(); }
   const std::string& uid() const { return uid_; }
 
-  // The first event of a new job, and its rows, for the transaction that creates it.
-  static absl::Status Insert(Connection& connection, v1::Job& job, absl::Time now);
+  // The first event of a new job, and its rows, for the transaction that creates it. True: with
+  // rows of the outbox, so tell it when that is committed.
+  static absl::StatusOr<bool> Insert(Connection& connection, v1::Job& job,
+                                     const StateOutbox& outbox, absl::Time now);
 
  private:
+  // In one transaction.
+  absl::Status Store(Database::Priority priority, const Draft& draft,
+                     absl::Span<const HookRow> hook_rows) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   const std::string uid_;
   Database& database_;
   EventHub& hub_;
+  const StateOutbox& outbox_;
   Clock& clock_;
   mutable Mutex mu_;
   JobRecord record_ ABSL_GUARDED_BY(mu_);

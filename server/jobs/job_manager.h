@@ -16,6 +16,7 @@
 #include "server/events/event_hub.h"
 #include "server/jobs/launcher.h"
 #include "server/jobs/retry_policy.h"
+#include "server/jobs/state_outbox.h"
 #include "server/store/database.h"
 #include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/job_service.pb.h"
@@ -92,6 +93,7 @@ class JobManager {
         publish_model;
     // Finds "models/M/versions/N" for an evaluation. MODEL_NOT_FOUND.
     std::function<absl::StatusOr<ModelLocation>(const std::string& name)> find_model;
+    StateOutbox outbox;  // May be empty: nobody is told of state changes.
     // One line for the daemon's log. May be empty. Any thread.
     std::function<void(absl::string_view line)> log;
   };

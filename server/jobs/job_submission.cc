@@ -143,6 +143,7 @@ absl::StatusOr<v1::Job> JobSubmission::Store(const Caller& caller,
                                              const AdmittedJob& admitted) {
   absl::Status stored;
   bool repeated = false;
+  bool told = false;
   for (int tries = 0; tries < kNameTries; ++tries) {
     const std::string id = request.job_id().empty()
                                ? absl::StrCat(admitted.stem, "-", RandomSuffix(kSuffixLength))
@@ -163,7 +164,8 @@ absl::StatusOr<v1::Job> JobSubmission::Store(const Caller& caller,
                                           {payload, job.uid()}));
           }
           created = job;  // Anew each time: on a disk that is just full this runs twice.
-          RETURN_IF_ERROR(JobJournal::Insert(connection, created, clock_.Now()));
+          ASSIGN_OR_RETURN(told,
+                           JobJournal::Insert(connection, created, options_.outbox, clock_.Now()));
           return SetFlopsPerSample(connection, job.uid(), admitted.estimate.flops_per_sample());
         });
     if (repeated) {
@@ -172,6 +174,7 @@ absl::StatusOr<v1::Job> JobSubmission::Store(const Caller& caller,
       return JobNotFound(request.job_id());
     }
     if (stored.ok()) {
+      if (told) options_.outbox.stored();
       dispatcher_.Add(JobRecord{created, {}});
       lookup_.SetPlace(caller, created);
       return created;

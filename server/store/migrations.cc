@@ -119,6 +119,20 @@ CREATE TABLE blob_owners (
   PRIMARY KEY (owner, sha256)
 ) WITHOUT ROWID;
 )sql"},
+    {3, R"sql(
+-- What hooks still have to be told: written together with the state change, removed when it is
+-- delivered or given up. Ids are never used again, so that whoever read up to one misses none.
+CREATE TABLE hook_deliveries (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  hook        TEXT NOT NULL,           -- its name in the configuration
+  job_uid     TEXT NOT NULL,           -- the job may be deleted meanwhile
+  job_id      TEXT NOT NULL,
+  seq         INTEGER NOT NULL,        -- of the event of the state change
+  create_time INTEGER NOT NULL,        -- seconds since 1970
+  payload     BLOB NOT NULL,           -- JSON, as it is sent
+  crc32c      INTEGER NOT NULL         -- as row_crc.h makes it
+);
+)sql"},
 };
 
 absl::StatusOr<int64_t> StoredVersion(Connection& connection) {

@@ -1,10 +1,12 @@
-// Submit to answer over the Unix socket: submit_bench [JOBS]
+// Submit to answer over the Unix socket: submit_bench [JOBS [FLAG OF THE DAEMON]…]
 //
 // Creates JOBS (200) jobs one after the other, each durable when it is answered, on a node without
 // free devices, so that nothing but the submits runs; then as many from four clients at once.
 #include <algorithm>
 #include <cstdio>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -34,8 +36,9 @@ void Print(const char* what, std::vector<double> milliseconds) {
               milliseconds.back(), median / 20);
 }
 
-absl::Status Run(int jobs) {
-  Daemon daemon({"--max-queued-jobs", "100000"});
+absl::Status Run(int jobs, std::vector<std::string> flags) {
+  flags.insert(flags.begin(), {"--max-queued-jobs", "100000"});
+  Daemon daemon(std::move(flags));
   RETURN_IF_ERROR(daemon.Start());
   JobClient client(daemon.Connect());
   // Holds all slots. Also the inspection of the data set, which every client makes before a submit.
@@ -73,11 +76,11 @@ absl::Status Run(int jobs) {
 
 int main(int argc, char** argv) {
   int jobs = 200;
-  if (argc > 2 || (argc == 2 && (!absl::SimpleAtoi(argv[1], &jobs) || jobs < 1))) {
-    std::fprintf(stderr, "usage: submit_bench [JOBS]\n");
+  if (argc > 1 && (!absl::SimpleAtoi(argv[1], &jobs) || jobs < 1)) {
+    std::fprintf(stderr, "usage: submit_bench [JOBS [FLAG OF THE DAEMON]...]\n");
     return 2;
   }
-  const absl::Status status = skytrain::Run(jobs);
+  const absl::Status status = skytrain::Run(jobs, {argv + std::min(argc, 2), argv + argc});
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
   return status.ok() ? 0 : 1;
 }

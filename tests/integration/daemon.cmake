@@ -16,7 +16,7 @@ skytrain_test(tls_test LABEL rpc TIMEOUT 120 SOURCES tls_test.cc DEPS skytrain::
 skytrain_test(metrics_test LABEL rpc TIMEOUT 120 SOURCES metrics_test.cc DEPS skytrain::test_daemon nlohmann_json::nlohmann_json)
 skytrain_test(submission_test LABEL rpc TIMEOUT 120 SOURCES submission_test.cc DEPS skytrain::test_daemon)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
-foreach(name check_config job_commands systemd upload)
+foreach(name check_config hooks job_commands systemd upload)
   add_test(NAME ${name}_test
     COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/${name}_test.py")
   set_tests_properties(${name}_test PROPERTIES

@@ -33,6 +33,18 @@ TEST(ConfigTest, DefaultsDependOnWhoAndWhere) {
   }
 }
 
+TEST(ConfigTest, HooksAreReadFromTheFile) {
+  Config config;
+  const absl::Status good = ApplyConfigText("hooks: [{name: mail, exec: /bin/mail}]", "f", &config);
+  ASSERT_TRUE(good.ok()) << good;
+  ASSERT_EQ(config.hooks.size(), 1u);
+  EXPECT_EQ(config.hooks[0].name, "mail");
+  const absl::Status bad = ApplyConfigText("cpus: 1\nhooks: [{name: mail}]", "f", &config);
+  EXPECT_EQ(bad.message(), "f:2:9: hooks: 'mail' needs either exec or url");
+  EXPECT_EQ(ApplyConfigText("hoks: []", "f", &config).message(),
+            "f:1:1: unknown key 'hoks'; did you mean 'hooks'?");
+}
+
 TEST(ConfigTest, BinariesLieBesideTheDaemon) {
   Config config;
   config.worker_binary = "/elsewhere/worker";

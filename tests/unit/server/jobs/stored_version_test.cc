@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/errors.h"
 #include "gmock/gmock.h"
@@ -18,7 +19,7 @@ using ::testing::HasSubstr;
 const Caller kAdmin = {"admin", true};
 
 // A world on the database of the stored folder.
-class Version1 : public ::testing::Test {
+class StoredVersion : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override {
     std::filesystem::copy(stored_.path() + "/skytrain.db", world_.path() + "/skytrain.db");
@@ -30,11 +31,13 @@ class Version1 : public ::testing::Test {
     return job.value_or(v1::Job());
   }
 
-  const StoredState stored_{"version-1.tar.gz"};
+  const StoredState stored_{absl::StrCat("version-", GetParam(), ".tar.gz")};
   JobWorld world_;
 };
 
-TEST_F(Version1, JobsAreReadWithTheirEvents) {
+INSTANTIATE_TEST_SUITE_P(Schema, StoredVersion, ::testing::Values(1, 2));
+
+TEST_P(StoredVersion, JobsAreReadWithTheirEvents) {
   world_.launcher().Then(TrainUntilStopped());
   world_.launcher().Then(TrainUntilStopped());
   world_.Start();
@@ -51,7 +54,7 @@ TEST_F(Version1, JobsAreReadWithTheirEvents) {
   }
 }
 
-TEST_F(Version1, JobsThatWaitedOrRanGoOn) {
+TEST_P(StoredVersion, JobsThatWaitedOrRanGoOn) {
   for (int run = 0; run < 2; ++run) world_.launcher().Then(TrainOneStep(0.5));
   world_.Start();
   for (const char* id : {"running", "waiting"}) {
@@ -65,7 +68,7 @@ TEST_F(Version1, JobsThatWaitedOrRanGoOn) {
   EXPECT_EQ(Get("running").attempts_size(), 2) << "its folder is gone: a new attempt";
 }
 
-TEST_F(Version1, RequestIdsAreKnown) {
+TEST_P(StoredVersion, RequestIdsAreKnown) {
   world_.launcher().Then(TrainUntilStopped());
   world_.launcher().Then(TrainUntilStopped());
   world_.Start();
@@ -75,7 +78,7 @@ TEST_F(Version1, RequestIdsAreKnown) {
   EXPECT_EQ(ReasonOf(refused.status()), "REQUEST_ID_REUSED") << refused.status();
 }
 
-TEST_F(Version1, ModelsAreFound) {
+TEST_P(StoredVersion, ModelsAreFound) {
   world_.launcher().Then(TrainUntilStopped());
   world_.launcher().Then(TrainUntilStopped());
   world_.Start();
@@ -98,7 +101,7 @@ std::map<std::string, std::string> FilesOf(const std::string& folder) {
 }
 
 TEST(NewerVersion, IsRefusedAndLeftAsItIs) {
-  const StoredState stored("version-1.tar.gz");
+  const StoredState stored("version-2.tar.gz");
   TempDir dir;
   const std::string path = dir.File("skytrain.db");
   {
