@@ -1,5 +1,6 @@
 """The disk of the state folder runs full under a real daemon: what a user can still do, and what is true afterwards."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -28,6 +29,11 @@ class DiskFullTest(unittest.TestCase):
             self.node.close()
             self.skipTest(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
         self.addCleanup(self.take_down)
+        # The program writes to another disk.
+        program = self.node.write("hook.sh", '#!/bin/sh\necho "$SKYTRAIN_JOB $SKYTRAIN_TO" >> "$1/told"\n')
+        program.chmod(0o755)
+        self.node.flags += ["--config", self.node.write("skytraind.yaml", json.dumps(
+            {"hooks": [{"name": "h", "exec": [str(program), str(self.node.root)], "on": ["STOPPING", "CANCELLED"]}]}))]
         self.node.start()
 
     def take_down(self):
@@ -56,6 +62,10 @@ class DiskFullTest(unittest.TestCase):
     def state(self, job):
         return self.node.json("show", job)["state"]
 
+    def told(self):
+        path = self.node.root / "told"
+        return path.read_text() if path.exists() else ""
+
     def refused(self):
         result = self.node.run("submit", self.node.write("refused.yaml", experiment()), code=None)
         return result.stderr if result.returncode != 0 else None
@@ -72,6 +82,7 @@ class DiskFullTest(unittest.TestCase):
         self.assertIn("disk", errors)
         accepted |= set(job["name"] for job in self.node.json("list", "--all")["jobs"])
         self.node.run("cancel", running)
+        wait_until(lambda: f"{running} STOPPING" in self.told(), "a hook that is told of a change on the full disk")
         self.node.run("delete", over)
         self.node.run("gc")
         self.assertEqual(self.node.jsonl("watch", kept), told)
