@@ -182,8 +182,10 @@ absl::StatusOr<std::vector<SpoolTail>> SpoolTails(FileSystem& fs, Database& data
       return absl::OkStatus();
     }));
     for (const auto& [file, size] : *spools) {
-      const auto stored = std::find_if(offsets.begin(), offsets.end(),
-                                       [&](const auto& offset) { return offset.file == file; });
+      // clang 14 captures no structured bindings.
+      const auto stored =
+          std::find_if(offsets.begin(), offsets.end(),
+                       [&name = file](const auto& offset) { return offset.file == name; });
       if (stored != offsets.end() && stored->damaged) continue;
       const uint64_t end = stored == offsets.end() ? 0 : stored->offset;
       if (size <= end) continue;
