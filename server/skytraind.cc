@@ -59,6 +59,9 @@
 namespace skytrain {
 namespace {
 
+// Exit code when what is stored is damaged: another start finds the same, so the systemd units make
+// none.
+constexpr int kDamaged = 3;
 // How long calls under way get when the daemon stops.
 constexpr absl::Duration kDrainGrace = absl::Seconds(5);
 
@@ -85,6 +88,9 @@ absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const StateDir& state,
   Database::Options options;
   options.path = state.DatabasePath();
   options.ballast_path = state.BallastPath();
+  options.log = [](absl::string_view line) {
+    LogWarning("database_mended", {{"message", std::string(line)}});
+  };
   options.on_commit = [&metrics](absl::Duration took) { metrics.commits.Add(took); };
   options.on_fatal = [](const absl::Status& status) {
     LogError("database_sync_failed", {{"error", status.ToString()}});
@@ -305,7 +311,7 @@ int Main(int argc, char** argv) {
   google::protobuf::SetLogHandler(nullptr);
   if (const absl::Status status = Serve(invocation.config, stop_signals); !status.ok()) {
     LogError("cannot_serve", {{"error", std::string(status.message())}});
-    return 1;
+    return absl::IsDataLoss(status) ? kDamaged : 1;
   }
   return 0;
 }

@@ -59,22 +59,40 @@ absl::StatusOr<absl::Time> ParseTime(const std::string& text) {
   return time;
 }
 
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// A flipped bit must not make a token somebody else's, nor one that was revoked good again.
+constexpr char kCrc[] = "crc32c";
+
+// Of the line without it.
+uint32_t CrcOf(const Json& json) { return MaskCrc(Crc32c(Dump(json))); }
+
 std::string Line(const Token& token) {
-  const Json json = {{"id", token.id},
-                     {"sha256", token.sha256},
-                     {"owner", token.owner},
-                     {"role", token.admin ? "admin" : "user"},
-                     {"note", token.note},
-                     {"created", TimeText(token.create_time)},
-                     {"expires", TimeText(token.expiry)},
-                     {"revoked", TimeText(token.revoke_time)}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  Json json = {{"id", token.id},
+               {"sha256", token.sha256},
+               {"owner", token.owner},
+               {"role", token.admin ? "admin" : "user"},
+               {"note", token.note},
+               {"created", TimeText(token.create_time)},
+               {"expires", TimeText(token.expiry)},
+               {"revoked", TimeText(token.revoke_time)}};
+  const uint32_t crc = CrcOf(json);
+  json[kCrc] = crc;
+  return Dump(json) + "\n";
 }
 
 // Strict: what cannot be read might be a revocation.
 absl::StatusOr<Token> ParseLine(absl::string_view line) {
-  const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
+  Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return absl::InvalidArgumentError("not a JSON object");
+  // Lines of earlier versions have none.
+  if (const auto crc = json.find(kCrc); crc != json.end()) {
+    const Json stored = *crc;
+    json.erase(crc);
+    if (stored != CrcOf(json)) return absl::DataLossError("the line fails its checksum");
+  }
   const auto text = [&json](const char* key) -> std::string {
     const auto found = json.find(key);
     return found != json.end() && found->is_string() ? found->get<std::string>() : "";

@@ -32,11 +32,17 @@ absl::StatusOr<std::shared_ptr<const EventBatch>> EventLog::Read(absl::string_vi
   }
   std::optional<BatchRow> row;
   int64_t first_available = 1;
-  RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
+  const absl::Status read = database_.Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(row, FindBatch(connection, job_uid, after_seq + 1));
+    // What is there was not removed.
+    if (row.has_value() && after_seq + 1 < row->first_seq + row->count) return absl::OkStatus();
     ASSIGN_OR_RETURN(first_available, FirstAvailableSeq(connection, job_uid));
     return absl::OkStatus();
-  }));
+  });
+  if (absl::IsDataLoss(read)) {
+    return EventsCorrupt(job_uid, after_seq + 1, absl::StrCat("cannot be read: ", read.message()));
+  }
+  RETURN_IF_ERROR(read);
   if (after_seq + 1 < first_available) return EventsRemoved(job_uid, first_available);
   if (!row.has_value()) {
     // No batch at or below a seq above 0: there are no events, or their beginning is missing.

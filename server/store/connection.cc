@@ -7,17 +7,33 @@
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
 #include "common/status_macros.h"
+#include "server/store/checked_vfs.h"
+#include "server/store/log_check.h"
+#include "server/store/row_crc.h"
 
 namespace skytrain {
 namespace {
 
-std::string RepairAdvice(sqlite3* db) {
-  const char* path = db != nullptr ? sqlite3_db_filename(db, "main") : nullptr;
-  if (path == nullptr) return "";
-  return absl::StrCat(" in ", path,
-                      ": stop skytraind and keep a copy of the folder; then restore a backup, or "
-                      "save what can be read with  sqlite3 ",
-                      path, " .recover | sqlite3 saved.db");
+// `path` may be empty.
+absl::Status Corrupt(absl::string_view what, absl::string_view path) {
+  if (path.empty()) return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT", what);
+  return ErrorWithReason(
+      absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+      absl::StrCat("database: ", what,
+                   ": stop skytraind and keep a copy of its folder; then restore a backup, or save "
+                   "what can be read with  sqlite3 ",
+                   path, " .recover | sqlite3 saved.db , put saved.db in its place and remove ",
+                   path,
+                   "-wal. Attempts, checkpoints and models are files of their own and are not "
+                   "touched"));
+}
+
+absl::Status CorruptError(sqlite3* db, absl::string_view message) {
+  const char* file = db != nullptr ? sqlite3_db_filename(db, "main") : nullptr;
+  const std::string path = file != nullptr ? file : "";
+  const int64_t page = db != nullptr ? DamagedPage(db) : 0;
+  if (page == 0) return Corrupt(absl::StrCat(message, " in ", path), path);
+  return Corrupt(absl::StrCat("page ", page, " of ", path, " fails its checksum"), path);
 }
 
 absl::Status ErrorOf(sqlite3* db, int code) {
@@ -33,8 +49,7 @@ absl::Status ErrorOf(sqlite3* db, int code) {
                              "the disk of the state folder is full");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
-                             absl::StrCat(message, RepairAdvice(db)));
+      return CorruptError(db, db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code));
     case SQLITE_CONSTRAINT:
       return absl::AlreadyExistsError(message);
     default:
@@ -115,14 +130,19 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& 
   sqlite3* db = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     (mode == Mode::kReadWrite ? SQLITE_OPEN_CREATE : 0);
-  const int code = sqlite3_open_v2(path.c_str(), &db, flags, vfs.empty() ? nullptr : vfs.c_str());
+  const int code = sqlite3_open_v2(path.c_str(), &db, flags, CheckedVfs(vfs).c_str());
   if (code != SQLITE_OK) {
     absl::Status error(absl::StatusCode::kInternal, absl::StrCat(path, ": ", sqlite3_errstr(code)));
     sqlite3_close(db);
     return error;
   }
   std::unique_ptr<Connection> connection(new Connection(db));
+  RegisterRowCrc(db);
   sqlite3_busy_timeout(db, 10'000);
+  // Counts for a database that is new.
+  if (int reserved = kSealBytes; mode == Mode::kReadWrite) {
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+  }
   // The log is moved into the database every 16 MiB; a reader that holds it up may let it grow, and
   // afterwards it is cut back to 64 MiB.
   RETURN_IF_ERROR(connection->Execute(
@@ -132,6 +152,22 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& 
             "PRAGMA cache_size=-8192; PRAGMA foreign_keys=OFF;"
           : "PRAGMA query_only=ON; PRAGMA cache_size=-1024;"));
   return connection;
+}
+
+absl::Status Connection::CheckFiles(const std::string& path) {
+  for (const absl::Status& checked : {CheckHeader(path), CheckLog(path)}) {
+    if (!checked.ok()) return Corrupt(checked.message(), path);
+  }
+  return absl::OkStatus();
+}
+
+int64_t Connection::DamagedPage() const { return skytrain::DamagedPage(db_); }
+
+void Connection::ReadDamagedPages() { skytrain::ReadDamagedPages(db_); }
+
+absl::Status Connection::SealPage(int64_t page) {
+  const int code = skytrain::SealPage(db_, page);
+  return code == SQLITE_OK ? absl::OkStatus() : ErrorOf(db_, code);
 }
 
 Connection::~Connection() {

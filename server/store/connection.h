@@ -48,14 +48,19 @@ class Statement {
 };
 
 // One SQLite connection. Not thread-safe. Errors: RESOURCE_EXHAUSTED (STORE_FULL) for a full disk,
-// DATA_LOSS (STORE_CORRUPT), ALREADY_EXISTS for a broken uniqueness constraint, INTERNAL for the
-// rest.
+// DATA_LOSS (STORE_CORRUPT; also for a page that fails its checksum, see checked_vfs.h),
+// ALREADY_EXISTS for a broken uniqueness constraint, INTERNAL for the rest. SQL has the function
+// row_crc(…), of row_crc.h.
 class Connection {
  public:
   enum class Mode { kReadWrite, kReadOnly };
   // kReadWrite creates the file, and sets WAL and synchronous=FULL. `vfs`: as in Database::Options.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& path, Mode mode,
                                                           const std::string& vfs = "");
+  // What must hold before the first connection opens the database at `path`, since SQLite would
+  // make something else of it: the file's header, and a log that is whole as far as it was synced.
+  // DATA_LOSS (STORE_CORRUPT).
+  static absl::Status CheckFiles(const std::string& path);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -65,6 +70,12 @@ class Connection {
   // Whatever the write-ahead log holds stays there when this connection closes: nothing in the
   // folder changes, provided that nothing was written.
   void LeaveUntouched();
+  // The page that failed its checksum last; 0: none did.
+  int64_t DamagedPage() const;
+  // From now on pages are read whatever their checksums say.
+  void ReadDamagedPages();
+  // Makes the checksum of a page that of what it holds, on disk.
+  absl::Status SealPage(int64_t page);
   // Compiled once for each `sql` and kept. One Statement of the same `sql` at a time.
   absl::StatusOr<Statement> Prepare(absl::string_view sql);
   // Rows that the last INSERT, UPDATE or DELETE changed.

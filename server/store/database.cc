@@ -12,6 +12,7 @@
 #include "common/errors.h"
 #include "common/status_macros.h"
 #include "server/store/migrations.h"
+#include "server/store/self_check.h"
 
 namespace skytrain {
 namespace {
@@ -38,11 +39,19 @@ Database::Database(Options options) : options_(std::move(options)) {}
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(Options options) {
   if (!options.on_fatal) options.on_fatal = DieOfSyncError;
+  if (!options.log) options.log = [](absl::string_view) {};
   std::unique_ptr<Database> database(new Database(std::move(options)));
+  const Options& chosen = database->options_;
+  RETURN_IF_ERROR(Connection::CheckFiles(chosen.path));
   ASSIGN_OR_RETURN(database->writer_,
-                   Connection::Open(database->options_.path, Connection::Mode::kReadWrite,
-                                    database->options_.vfs));
-  RETURN_IF_ERROR(Migrate(*database->writer_, Migrations()));
+                   Connection::Open(chosen.path, Connection::Mode::kReadWrite, chosen.vfs));
+  Connection& writer = *database->writer_;
+  absl::Status ready = Migrate(writer, Migrations());
+  if (ready.ok()) ready = CheckAndMend(writer, chosen.path, chosen.vfs, chosen.log);
+  if (!ready.ok()) {
+    writer.LeaveUntouched();
+    return ready;
+  }
   database->ReserveBallast();
   database->thread_ = std::thread([db = database.get()] { db->WriterLoop(); });
   return database;

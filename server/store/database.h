@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "server/store/connection.h"
@@ -36,12 +37,15 @@ class Database {
     std::function<void(const absl::Status&)> on_fatal;
     // How long a group commit took, on the writer thread: short, non-blocking. May be empty.
     std::function<void(absl::Duration)> on_commit;
+    // Told of each damage that was found and mended when the database was opened. May be empty.
+    std::function<void(absl::string_view)> log;
     // How SQLite reaches its files: the name of a registered sqlite3_vfs. Empty: as it does.
     std::string vfs;
   };
 
-  // Opens or creates, and migrates to the newest schema. FAILED_PRECONDITION (STORE_TOO_NEW) when a
-  // newer skytrain wrote the database. Take StateDir's lock first.
+  // Opens or creates, migrates to the newest schema, and looks for damage (self_check.h).
+  // FAILED_PRECONDITION (STORE_TOO_NEW) when a newer skytrain wrote the database, DATA_LOSS
+  // (STORE_CORRUPT) when it is damaged; both leave it as it is. Take StateDir's lock first.
   static absl::StatusOr<std::unique_ptr<Database>> Open(Options options);
   ~Database();  // Finishes the writes that wait.
 

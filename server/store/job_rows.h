@@ -61,7 +61,7 @@ absl::StatusOr<std::vector<JobRow>> ListJobs(Connection& connection, const JobPa
 absl::StatusOr<std::vector<JobRow>> JobsInStates(Connection& connection, uint64_t states,
                                                  absl::string_view after_uid, int limit);
 // Jobs in no state of `states` (bit n: state n) whose rows fail their checksum: the state too may
-// be what is wrong. Reads every row.
+// be what is wrong. Looks at every row, but builds only what it returns.
 absl::StatusOr<std::vector<JobRow>> DamagedJobsOutside(Connection& connection, uint64_t states);
 // The job with its spec and attempts; not its events (they go in portions: DeleteBatches).
 absl::Status DeleteJob(Connection& connection, absl::string_view uid);

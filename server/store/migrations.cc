@@ -159,7 +159,6 @@ absl::Status Migrate(Connection& connection, absl::Span<const Migration> migrati
   ASSIGN_OR_RETURN(const int64_t stored, StoredVersion(connection));
   const int64_t known = migrations.empty() ? 0 : migrations.back().version;
   if (stored > known) {
-    connection.LeaveUntouched();
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "STORE_TOO_NEW",
         absl::StrCat("the database has schema version ", stored, ", this skytraind knows ", known,

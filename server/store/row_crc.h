@@ -10,8 +10,8 @@
 
 namespace skytrain {
 
-// The checksum of a row, kept in a column of its own: SQLite has none for its pages, and a flipped
-// bit must not become a job's state. Over the fields in a fixed order, texts with their length.
+// The checksum of a row, kept in a column of its own: a flipped bit must not become a job's state,
+// and must cost no other row. Over the fields in a fixed order, texts with their length.
 class RowCrc {
  public:
   RowCrc& Add(int64_t value) {
@@ -34,5 +34,8 @@ class RowCrc {
  private:
   uint32_t crc_ = 0;
 };
+
+// Gives SQL on this connection row_crc(a, b, …): RowCrc over numbers and texts (or blobs), masked.
+void RegisterRowCrc(sqlite3* db);
 
 }  // namespace skytrain

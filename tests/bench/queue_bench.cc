@@ -1,10 +1,12 @@
 // A long queue: queue_bench [JOBS]
 //
 // Queues JOBS (10,000) jobs on a node without free devices, then measures, over the Unix socket:
-// submits, pages of the list (newest, from all over the queue, and by a filter that few match), and
-// the start of a daemon that finds the queue.
+// submits, pages of the list (newest, from all over the queue, and by a filter that few match), the
+// start of a daemon that finds the queue, and of one that finds as many jobs that are over.
 #include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -35,15 +37,15 @@ void Print(const char* what, std::vector<double> times, double quantile, double 
       quantile * 100, times[at] / bar, bar);
 }
 
-absl::Status Fill(const Daemon& daemon, int jobs) {
+// Calls `call` with each number below `count`, from several clients at once.
+absl::Status ForEach(const Daemon& daemon, size_t count,
+                     const std::function<absl::Status(JobClient&, size_t)>& call) {
   std::vector<absl::Status> results(kClients);
   std::vector<std::thread> threads;
   for (int i = 0; i < kClients; ++i) {
-    threads.emplace_back([&daemon, &result = results[i], i, jobs] {
+    threads.emplace_back([&, &result = results[i], i] {
       JobClient client(daemon.Connect());
-      for (int j = i; j < jobs && result.ok(); j += kClients) {
-        result = client.Create({{"number", absl::StrCat(j % 1000)}}).status();
-      }
+      for (size_t j = i; j < count && result.ok(); j += kClients) result = call(client, j);
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -73,19 +75,42 @@ absl::StatusOr<std::vector<double>> ListPages(JobClient& client, const std::stri
   return times;
 }
 
+absl::Status MeasureStart(Daemon& daemon, const char* what) {
+  daemon.Kill();
+  const absl::Time start = absl::Now();
+  RETURN_IF_ERROR(daemon.Start());
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  std::printf("start, jobs are %-10s  %.2f s  (%.2f x of 3 s), peak memory %.0f MB\n", what,
+              seconds, seconds / 3, static_cast<double>(daemon.PeakRssBytes()) / 1e6);
+  return absl::OkStatus();
+}
+
+// Ends every queued job.
+absl::Status CancelAll(const Daemon& daemon) {
+  JobClient client(daemon.Connect());
+  v1::ListJobsRequest request;
+  request.set_page_size(1000);
+  request.add_states(v1::QUEUED);
+  std::vector<std::string> names;
+  do {
+    ASSIGN_OR_RETURN(const v1::ListJobsResponse page, List(client, request));
+    for (const v1::Job& job : page.jobs()) names.push_back(job.name());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return ForEach(daemon, names.size(),
+                 [&](JobClient& own, size_t i) { return own.Cancel(names[i]).status(); });
+}
+
 absl::Status Run(int jobs) {
   Daemon daemon({"--max-queued-jobs", "1000000"});
   RETURN_IF_ERROR(daemon.Start());
   JobClient client(daemon.Connect());
-  // Holds all slots.
-  v1::CreateJobRequest holder = IrisRequest({{"hang", "1"}});
-  holder.mutable_job()->mutable_experiment()->mutable_resources()->clear_cpus();
-  grpc::ClientContext context;
-  v1::CreateJobResponse response;
-  RETURN_IF_ERROR(FromGrpcStatus(client.stub().CreateJob(&context, holder, &response)));
+  RETURN_IF_ERROR(client.CreateHolder().status());
 
   const absl::Time filling = absl::Now();
-  RETURN_IF_ERROR(Fill(daemon, jobs));
+  RETURN_IF_ERROR(ForEach(daemon, jobs, [](JobClient& own, size_t i) {
+    return own.Create({{"number", absl::StrCat(i % 1000)}}).status();
+  }));
   std::printf("%d jobs queued by %d clients in %.1f s\n", jobs, kClients,
               absl::ToDoubleSeconds(absl::Now() - filling));
 
@@ -101,12 +126,9 @@ absl::Status Run(int jobs) {
   ASSIGN_OR_RETURN(pages, ListPages(client, "state=QUEUED AND labels.'fake.number'=7", 50));
   Print("list page, filtered", std::move(pages), 0.99, 100);
 
-  daemon.Kill();
-  const absl::Time start = absl::Now();
-  RETURN_IF_ERROR(daemon.Start());
-  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
-  std::printf("start of the daemon    %.2f s  (%.2f x of 3 s), peak memory %.0f MB\n", seconds,
-              seconds / 3, static_cast<double>(daemon.PeakRssBytes()) / 1e6);
+  RETURN_IF_ERROR(MeasureStart(daemon, "queued"));
+  RETURN_IF_ERROR(CancelAll(daemon));
+  RETURN_IF_ERROR(MeasureStart(daemon, "over"));
   return absl::OkStatus();
 }
 

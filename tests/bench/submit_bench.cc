@@ -41,14 +41,8 @@ absl::Status Run(int jobs, std::vector<std::string> flags) {
   Daemon daemon(std::move(flags));
   RETURN_IF_ERROR(daemon.Start());
   JobClient client(daemon.Connect());
-  // Holds all slots. Also the inspection of the data set, which every client makes before a submit.
-  v1::CreateJobRequest holder = IrisRequest({{"hang", "1"}});
-  holder.mutable_job()->mutable_experiment()->mutable_resources()->clear_cpus();
-  grpc::ClientContext context;
-  v1::CreateJobResponse response;
-  if (!client.stub().CreateJob(&context, holder, &response).ok()) {
-    return absl::InternalError("the first job is refused");
-  }
+  // Also the inspection of the data set, which every client makes before a submit.
+  RETURN_IF_ERROR(client.CreateHolder().status());
   ASSIGN_OR_RETURN(std::vector<double> alone, Submit(client, jobs));
   Print("one client", std::move(alone));
 

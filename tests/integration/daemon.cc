@@ -204,6 +204,15 @@ absl::StatusOr<v1::Job> JobClient::Create(const std::map<std::string, std::strin
   return response.job();
 }
 
+absl::StatusOr<v1::Job> JobClient::CreateHolder() {
+  v1::CreateJobRequest request = IrisRequest({{"hang", "1"}});
+  request.mutable_job()->mutable_experiment()->mutable_resources()->clear_cpus();
+  grpc::ClientContext context;
+  v1::CreateJobResponse response;
+  RETURN_IF_ERROR(FromGrpcStatus(stub_->CreateJob(&context, request, &response)));
+  return response.job();
+}
+
 absl::StatusOr<v1::Job> JobClient::Get(const std::string& name) {
   v1::GetJobRequest request;
   request.set_name(name);

@@ -28,3 +28,5 @@ skytrain_test(log_flood_test LABEL rpc TIMEOUT 120 SOURCES log_flood_test.cc DEP
 skytrain_test(queue_test LABEL rpc TIMEOUT 120 SOURCES queue_test.cc DEPS skytrain::test_daemon)
 target_compile_definitions(queue_test PRIVATE SKYTRAIN_FAKE_NVML_DIR="$<TARGET_FILE_DIR:skytrain_fake_nvml>")
 add_dependencies(queue_test skytrain_fake_nvml)
+skytrain_test(gc_test LABEL rpc TIMEOUT 60 SOURCES gc_test.cc DEPS skytrain::test_tls_world)
+skytrain_test(curve_test LABEL rpc TIMEOUT 120 SOURCES curve_test.cc DEPS skytrain::test_daemon)

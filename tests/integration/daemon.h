@@ -77,6 +77,8 @@ class JobClient {
                                  const std::string& request_id = "");
   absl::StatusOr<v1::Job> Get(const std::string& name);
   absl::StatusOr<v1::Job> Cancel(const std::string& name);
+  // A job that holds all slots of the node until it is cancelled, so that all others wait.
+  absl::StatusOr<v1::Job> CreateHolder();
   // Waits for the end, 60 s at most.
   absl::StatusOr<v1::Job> Wait(const std::string& name);
   // Every response of a watch until it ends or `on_response` answers false.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/errors.h"
 #include "common/grpc/status.h"
 #include "tests/integration/daemon.h"
 
@@ -91,6 +92,25 @@ TEST_F(SubmissionTest, RequestAnsweredByAKilledDaemonIsKnownToTheNext) {
   const auto after = later.Create({}, "", "kept");
   ASSERT_TRUE(after.ok()) << after.status();
   EXPECT_EQ(after->uid(), before->uid());
+}
+
+TEST_F(SubmissionTest, RequestOfADeletedJobMakesNoSecondOneAfterARestartEither) {
+  const auto before = client_->Create({}, "deleted", "kept");
+  ASSERT_TRUE(before.ok()) << before.status();
+  ASSERT_TRUE(client_->Wait(before->name()).ok());
+  grpc::ClientContext context;
+  v1::DeleteJobRequest request;
+  request.set_name(before->name());
+  google::protobuf::Empty nothing;
+  const absl::Status deleted =
+      FromGrpcStatus(client_->stub().DeleteJob(&context, request, &nothing));
+  ASSERT_TRUE(deleted.ok()) << deleted;
+  daemon_.Kill();
+  ASSERT_TRUE(daemon_.Start().ok());
+  JobClient later(daemon_.Connect());
+  const absl::Status repeated = later.Create({}, "deleted", "kept").status();
+  EXPECT_EQ(ReasonOf(repeated), "JOB_NOT_FOUND") << repeated;
+  EXPECT_TRUE(absl::IsNotFound(later.Get(before->name()).status()));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/ids.h"
+#include "common/status_macros.h"
 #include "server/jobs/job_state.h"
 #include "skytrain/v1/job_service.pb.h"
 
@@ -75,17 +76,23 @@ void JobWorld::Stop() {
 }
 
 void JobWorld::Start() {
+  const absl::Status started = TryStart();
+  ASSERT_TRUE(started.ok()) << started;
+}
+
+absl::Status JobWorld::TryStart() {
   Database::Options options;
   options.path = path_ + "/skytrain.db";
   options.vfs = vfs_;
-  auto database = Database::Open(options);
-  ASSERT_TRUE(database.ok()) << database.status();
-  database_ = *std::move(database);
+  options.ballast_path = path_ + "/ballast";
+  options.ballast_bytes = 1 << 16;
+  options.on_fatal = on_fatal_;
+  options.log = options_.log;
+  ASSIGN_OR_RETURN(database_, Database::Open(options));
   hub_ = std::make_unique<EventHub>();
   jobs_ = std::make_unique<JobManager>(options_, *database_, *hub_, *launcher_, *daemon_fs_,
                                        Clock::Real());
-  const absl::Status recovered = jobs_->Start();
-  ASSERT_TRUE(recovered.ok()) << recovered;
+  return jobs_->Start();
 }
 
 void JobWorld::Restart() {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/clock.h"
 #include "gtest/gtest.h"
@@ -30,10 +31,16 @@ class JobWorld {
 
   void Stop();
   void Start();
+  // Start for tests in which it may fail.
+  absl::Status TryStart();
   void Restart();
 
   // From the next Start on; the scripts of attempts keep theirs. `fs` must outlive Stop.
   void SetDaemonFileSystem(FileSystem& fs) { daemon_fs_ = &fs; }
+  // As Database::Options::on_fatal, from the next Start on.
+  void SetOnFatal(std::function<void(const absl::Status&)> on_fatal) {
+    on_fatal_ = std::move(on_fatal);
+  }
   JobManager::Options& options() { return options_; }  // Take effect at the next Start.
   JobManager& jobs() { return *jobs_; }
   FakeLauncher& launcher() { return *launcher_; }
@@ -61,6 +68,7 @@ class JobWorld {
   FileSystem& fs_;
   FileSystem* daemon_fs_ = &FileSystem::Posix();
   const std::string vfs_;
+  std::function<void(const absl::Status&)> on_fatal_;
   JobManager::Options options_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<EventHub> hub_;
