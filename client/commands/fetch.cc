@@ -1,6 +1,9 @@
 #include <sys/stat.h>
 
+#include <cstdio>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/api/download.h"
@@ -27,11 +30,6 @@ bool IsThere(const std::string& path, const v1::ModelFile& file) {
 
 absl::Status FetchFile(Context& context, Client& client, const v1::ModelFile& file,
                        const std::string& path) {
-  if (IsThere(path, file)) {
-    context.Err(
-        absl::StrCat(file.name(), "  ", FormatBytes(file.size_bytes()), "  already there\n"));
-    return absl::OkStatus();
-  }
   TransferLine line(context, file.name(), file.size_bytes());
   DownloadOptions options;
   options.blob = file.blob();
@@ -44,6 +42,27 @@ absl::Status FetchFile(Context& context, Client& client, const v1::ModelFile& fi
   RETURN_IF_ERROR(status);
   context.Err(absl::StrCat(file.name(), "  ", FormatBytes(file.size_bytes()), "  sha256 ",
                            FormatSha256(file.sha256()), "\n"));
+  return absl::OkStatus();
+}
+
+// Half a model is none: takes back what was fetched when a file of it is damaged.
+absl::Status FetchFiles(Context& context, Client& client, const v1::Model& model,
+                        const std::string& dir) {
+  std::vector<std::string> fetched;
+  for (const v1::ModelFile& file : model.files()) {
+    const std::string path = absl::StrCat(dir, "/", file.name());
+    if (IsThere(path, file)) {
+      context.Err(
+          absl::StrCat(file.name(), "  ", FormatBytes(file.size_bytes()), "  already there\n"));
+      continue;
+    }
+    const absl::Status status = FetchFile(context, client, file, path);
+    if (absl::IsDataLoss(status)) {
+      for (const std::string& one : fetched) std::remove(one.c_str());
+    }
+    RETURN_IF_ERROR(status);
+    fetched.push_back(path);
+  }
   return absl::OkStatus();
 }
 
@@ -83,8 +102,8 @@ absl::StatusOr<ExitCode> Fetch(Context& context, const FetchOptions& options) {
           absl::StatusCode::kDataLoss, "BAD_FILE_NAME",
           absl::StrCat("the server names a file '", Printable(file.name()), "'"));
     }
-    RETURN_IF_ERROR(FetchFile(context, *client, file, absl::StrCat(dir, "/", file.name())));
   }
+  RETURN_IF_ERROR(FetchFiles(context, *client, model, dir));
   PrintResult(context, model, dir);
   return kExitOk;
 }

@@ -69,6 +69,9 @@ absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(
     work.set_model_dir(model.dir);
     *work.mutable_data() = job.evaluation().data();
     work.set_split(job.evaluation().split());
+    for (const v1::ModelFile& file : model.model.files()) {
+      (*work.mutable_sha256())[file.name()] = file.sha256();
+    }
   } else {
     *spec.mutable_experiment() = job.experiment();
   }

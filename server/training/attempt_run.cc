@@ -4,8 +4,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <map>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -166,7 +168,9 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
 
 absl::StatusOr<RankResult> EvaluateModel(const AttemptContext& context) {
   const internal::v1::EvaluationWork& work = context.spec.evaluation();
-  ASSIGN_OR_RETURN(const LoadedModel loaded, ReadModelFolder(context.fs, work.model_dir()));
+  std::map<std::string, std::string> sha256;
+  for (const auto& [name, digest] : work.sha256()) sha256[name] = digest;
+  ASSIGN_OR_RETURN(const LoadedModel loaded, ReadModelFolder(context.fs, work.model_dir(), sha256));
   ASSIGN_OR_RETURN(const spec::TrainingPlan plan, spec::MakePlan(loaded.card.experiment));
   v1::Data source = work.data();
   if (plan.view.size > 0) *source.mutable_image() = loaded.card.experiment.data().image();

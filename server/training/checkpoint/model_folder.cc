@@ -13,14 +13,29 @@
 namespace skytrain::training {
 namespace {
 
-constexpr char kWeights[] = "/model.safetensors";
-constexpr char kCard[] = "/model.json";
+constexpr char kWeights[] = "model.safetensors";
+constexpr char kCard[] = "model.json";
 constexpr uint64_t kMaxCardBytes = 64 << 20;
 constexpr uint64_t kMaxWeightBytes = uint64_t{64} << 30;
 
-absl::Status Corrupt(const std::string& folder, absl::string_view what) {
+absl::Status Corrupt(const std::string& path, absl::string_view what) {
   return ErrorWithReason(absl::StatusCode::kDataLoss, "MODEL_CORRUPT",
-                         absl::StrCat("model ", folder, " cannot be used: ", what));
+                         absl::StrCat("the model cannot be used: ", path, " ", what,
+                                      ". Restore it from a backup, or train it again"));
+}
+
+absl::StatusOr<std::string> ReadWhole(FileSystem& fs, const std::string& path, uint64_t at_most) {
+  absl::StatusOr<std::string> bytes = fs.ReadFile(path, at_most);
+  if (bytes.ok()) return bytes;
+  return Corrupt(path, absl::StrCat("cannot be read: ", bytes.status().message()));
+}
+
+absl::Status CheckSha256(const std::string& path, absl::string_view bytes,
+                         const std::string& expected, absl::string_view said_by) {
+  const std::string found = Sha256Hex(bytes);
+  if (found == expected) return absl::OkStatus();
+  return Corrupt(path, absl::StrCat("has SHA-256 ", found, " instead of ", expected, ", which ",
+                                    said_by, " states"));
 }
 
 }  // namespace
@@ -35,8 +50,10 @@ absl::Status WriteModelFolder(FileSystem& fs, const std::string& folder, ModelCa
       {"format", "pt"},
       {"skytrain.family", card.family},
       {"skytrain.classes", absl::StrJoin(card.classes, ",")}};
-  ASSIGN_OR_RETURN(card.weights, SaveTensors(fs, draft + kWeights, state, metadata));
-  ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file, fs.CreateExclusive(draft + kCard));
+  ASSIGN_OR_RETURN(card.weights,
+                   SaveTensors(fs, absl::StrCat(draft, "/", kWeights), state, metadata));
+  ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file,
+                   fs.CreateExclusive(absl::StrCat(draft, "/", kCard)));
   RETURN_IF_ERROR(file->Append(ToJson(card)));
   RETURN_IF_ERROR(file->Sync());
   RETURN_IF_ERROR(file->Close());
@@ -45,18 +62,27 @@ absl::Status WriteModelFolder(FileSystem& fs, const std::string& folder, ModelCa
   return fs.SyncDir(folder.substr(0, folder.rfind('/')));
 }
 
-absl::StatusOr<LoadedModel> ReadModelFolder(FileSystem& fs, const std::string& folder) {
-  const absl::StatusOr<std::string> text = fs.ReadFile(folder + kCard, kMaxCardBytes);
-  if (!text.ok()) return Corrupt(folder, text.status().message());
+absl::StatusOr<LoadedModel> ReadModelFolder(FileSystem& fs, const std::string& folder,
+                                            const std::map<std::string, std::string>& sha256) {
+  const std::string card_path = absl::StrCat(folder, "/", kCard);
+  const std::string weights_path = absl::StrCat(folder, "/", kWeights);
+  constexpr absl::string_view kPublication = "its publication";
   LoadedModel model;
-  ASSIGN_OR_RETURN(model.card, ModelCardFromJson(*text));
-  const absl::StatusOr<std::string> weights = fs.ReadFile(folder + kWeights, kMaxWeightBytes);
-  if (!weights.ok()) return Corrupt(folder, weights.status().message());
-  if (Sha256Hex(*weights) != model.card.weights.sha256) {
-    return Corrupt(folder, "model.safetensors does not match the SHA-256 in model.json");
+  ASSIGN_OR_RETURN(const std::string text, ReadWhole(fs, card_path, kMaxCardBytes));
+  if (const auto known = sha256.find(kCard); known != sha256.end()) {
+    RETURN_IF_ERROR(CheckSha256(card_path, text, known->second, kPublication));
   }
-  absl::StatusOr<std::vector<NamedTensor>> state = TensorsOf(*weights);
-  if (!state.ok()) return Corrupt(folder, state.status().message());
+  absl::StatusOr<ModelCard> card = ModelCardFromJson(text);
+  if (!card.ok()) return Corrupt(card_path, absl::StrCat("is damaged: ", card.status().message()));
+  model.card = *std::move(card);
+  ASSIGN_OR_RETURN(const std::string weights, ReadWhole(fs, weights_path, kMaxWeightBytes));
+  const auto known = sha256.find(kWeights);
+  RETURN_IF_ERROR(known != sha256.end()
+                      ? CheckSha256(weights_path, weights, known->second, kPublication)
+                      : CheckSha256(weights_path, weights, model.card.weights.sha256, kCard));
+  absl::StatusOr<std::vector<NamedTensor>> state = TensorsOf(weights);
+  if (!state.ok())
+    return Corrupt(weights_path, absl::StrCat("is damaged: ", state.status().message()));
   model.state = *std::move(state);
   return model;
 }

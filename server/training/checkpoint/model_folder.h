@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,10 @@ struct LoadedModel {
   std::vector<NamedTensor> state;
 };
 
-// DATA_LOSS (MODEL_CORRUPT) where a file is missing, damaged, or does not match its SHA-256.
-absl::StatusOr<LoadedModel> ReadModelFolder(FileSystem& fs, const std::string& folder);
+// `sha256`: what is known of the files from elsewhere, by name; without it the card is believed.
+// DATA_LOSS (MODEL_CORRUPT), naming the file, where one is missing, damaged, or does not match its
+// SHA-256.
+absl::StatusOr<LoadedModel> ReadModelFolder(FileSystem& fs, const std::string& folder,
+                                            const std::map<std::string, std::string>& sha256 = {});
 
 }  // namespace skytrain::training

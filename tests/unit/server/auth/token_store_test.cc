@@ -91,6 +91,37 @@ TEST_F(TokenStoreTest, DamagedFileLetsNobodyIn) {
   EXPECT_TRUE(absl::StrContains(status.message(), "tokens:2")) << status;
 }
 
+TEST_F(TokenStoreTest, FlippedBitLetsNobodyInWhoWasNotAndAsNobodyElse) {
+  const std::string path = dir_.path() + "/auth/tokens";
+  const std::string good = NewToken("ana"), revoked = NewToken("ben");
+  ASSERT_TRUE(store_.Revoke(IdOf(revoked)).ok());
+  const std::string whole = File();
+  int named = 0;
+  for (size_t bit = 0; bit < 8 * whole.size(); bit += 3) {
+    std::string flipped = whole;
+    flipped[bit / 8] ^= static_cast<char>(1 << (bit % 8));
+    WriteWhole(path, flipped);
+    TokenStore store(dir_.path() + "/auth", FileSystem::Posix(), clock_);
+    const auto ana = store.Check(good);
+    if (ana.ok()) {
+      EXPECT_EQ(ana->owner, "ana") << bit;
+      EXPECT_FALSE(ana->admin) << bit;
+    }
+    EXPECT_FALSE(store.Check(revoked).ok()) << flipped;
+    named += ReasonOf(ana.status()) == "TOKENS_UNREADABLE";
+  }
+  EXPECT_GT(named, 1000);
+}
+
+TEST_F(TokenStoreTest, LinesWithoutAChecksumAreTaken) {
+  const std::string token = NewToken("ana");
+  std::string text = File();
+  const size_t begin = text.find("\"crc32c\""), end = text.find("\"created\"");
+  ASSERT_LT(begin, end);
+  WriteWhole(dir_.path() + "/auth/tokens", text.erase(begin, end - begin));
+  EXPECT_EQ(store_.Check(token)->owner, "ana");
+}
+
 TEST_F(TokenStoreTest, OwnersThatNoSystemKnowsAreRefused) {
   for (const std::string owner : {"", "ana lopez", "../ana", "-ana", "ana\nben", "."}) {
     EXPECT_EQ(ReasonOf(store_.Create(owner, false, absl::InfiniteFuture(), "").status()),

@@ -1,8 +1,13 @@
 #include "server/training/checkpoint/checkpoint.h"
 
+#include <map>
+#include <random>
+#include <string>
+
 #include "ATen/ATen.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/digest/digest.h"
 #include "common/errors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -167,15 +172,53 @@ TEST(ModelFolderTest, WhatIsWrittenIsRead) {
   EXPECT_TRUE(read->state[0].tensor.equal(state[0].tensor));
 }
 
-TEST(ModelFolderTest, DamagedWeightsAndCardsAreRefused) {
-  for (const char* file : {"/model.safetensors", "/model.json"}) {
-    const TempDir dir;
-    const std::string folder = dir.File("model");
-    ASSERT_TRUE(WriteModelFolder(FileSystem::Posix(), folder, Card(), {{"w", at::ones({2})}}).ok());
-    WriteWhole(folder + file, "x");
-    EXPECT_EQ(ReasonOf(ReadModelFolder(FileSystem::Posix(), folder).status()), "MODEL_CORRUPT")
-        << file;
+// Of the files as they are published.
+std::map<std::string, std::string> Digests(const std::string& folder) {
+  std::map<std::string, std::string> digests;
+  for (const char* name : {"model.safetensors", "model.json"}) {
+    digests[name] = Sha256Hex(ReadWhole(absl::StrCat(folder, "/", name)));
   }
+  return digests;
+}
+
+TEST(ModelFolderTest, FlippedBitCutOrAbsenceIsNamedWithTheFile) {
+  const TempDir dir;
+  const std::string folder = dir.File("model");
+  ASSERT_TRUE(WriteModelFolder(FileSystem::Posix(), folder, Card(), {{"w", at::ones({20})}}).ok());
+  const std::map<std::string, std::string> digests = Digests(folder);
+  std::mt19937 random(5);
+  for (const auto& [name, digest] : digests) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    const std::string whole = ReadWhole(path);
+    const auto expect_named = [&, &name = name] {
+      const auto read = ReadModelFolder(FileSystem::Posix(), folder, digests);
+      EXPECT_EQ(ReasonOf(read.status()), "MODEL_CORRUPT") << name;
+      EXPECT_TRUE(absl::StrContains(read.status().message(), path)) << read.status();
+      EXPECT_TRUE(absl::StrContains(read.status().message(), "train it again")) << read.status();
+    };
+    for (int i = 0; i < 60; ++i) {
+      std::string flipped = whole;
+      flipped[random() % flipped.size()] ^= static_cast<char>(1 << (random() % 8));
+      WriteWhole(path, flipped);
+      expect_named();
+    }
+    for (const size_t length : {size_t{0}, size_t{1}, whole.size() / 2, whole.size() - 1}) {
+      WriteWhole(path, whole.substr(0, length));
+      expect_named();
+    }
+    ASSERT_TRUE(FileSystem::Posix().Remove(path).ok());
+    expect_named();
+    WriteWhole(path, whole);
+  }
+  EXPECT_TRUE(ReadModelFolder(FileSystem::Posix(), folder, digests).ok()) << "whole again";
+}
+
+TEST(ModelFolderTest, DamagedWeightsAreRefusedByTheCardAlone) {
+  const TempDir dir;
+  const std::string folder = dir.File("model");
+  ASSERT_TRUE(WriteModelFolder(FileSystem::Posix(), folder, Card(), {{"w", at::ones({2})}}).ok());
+  WriteWhole(folder + "/model.safetensors", "x");
+  EXPECT_EQ(ReasonOf(ReadModelFolder(FileSystem::Posix(), folder).status()), "MODEL_CORRUPT");
 }
 
 }  // namespace
