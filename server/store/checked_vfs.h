@@ -19,7 +19,7 @@ namespace skytrain {
 // no seal: SQLite leaves such holes for pages that it does not use. What the write-ahead log holds
 // has SQLite's own checksums there (log_check.h).
 //
-// A database without reserved space, of an earlier skytrain or saved by `sqlite3 .recover`, is
+// A database without reserved space, of an earlier skytrain or saved by `sqlite3 .dump`, is
 // taken as it is, without seals.
 
 inline constexpr int64_t kPageBytes = 8192;

@@ -22,7 +22,9 @@ absl::Status Corrupt(absl::string_view what, absl::string_view path) {
       absl::StrCat("database: ", what,
                    ": stop skytraind and keep a copy of its folder; then restore a backup, or save "
                    "what can be read with  sqlite3 ",
-                   path, " .recover | sqlite3 saved.db , put saved.db in its place and remove ",
+                   path,
+                   " .dump | sed 's/^ROLLBACK.*/COMMIT;/' | sqlite3 -cmd 'PRAGMA page_size=8192' "
+                   "saved.db , put saved.db in its place and remove ",
                    path,
                    "-wal. Attempts, checkpoints and models are files of their own and are not "
                    "touched"));

@@ -162,7 +162,7 @@ class Flipped {
     if (!started.ok()) {
       EXPECT_EQ(ReasonOf(started), "STORE_CORRUPT") << started;
       EXPECT_THAT(std::string(started.message()), HasSubstr(dir_.path()));
-      EXPECT_THAT(std::string(started.message()), HasSubstr(".recover"));
+      EXPECT_THAT(std::string(started.message()), HasSubstr(".dump"));
       return kRefused;
     }
     Outcome outcome = lines().empty() ? kTrue : kMended;
