@@ -79,7 +79,9 @@ std::vector<std::vector<std::string>> Draw(const std::vector<int>& rows, int hei
 
 std::string Axis(double first, double last, int margin, int width, const std::string& label) {
   std::string axis(margin + 1 + width, ' ');
-  const int ticks = std::clamp(width / 12, 1, 5);
+  // Whole numbers, so no more of them than there are between the ends.
+  const int whole = static_cast<int>(std::clamp(last - first, 1.0, 5.0));
+  const int ticks = std::clamp(width / 12, 1, whole);
   int free_from = 0;
   for (int i = 0; i <= ticks; ++i) {
     const std::string text =

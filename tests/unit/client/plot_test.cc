@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 
 namespace skytrain::client {
 namespace {
@@ -28,6 +30,15 @@ TEST(LinePlot, DrawsACurveWithBothScales) {
             " 0.50 ┤           │\n"
             " 0.00 ┼───────────╯\n"
             "       0                   20  epoch\n");
+}
+
+TEST(LinePlot, NamesNoEpochTwice) {
+  const std::string plot = LinePlot({{1, 0}, {2, 0.5}, {3, 1}}, 80, 3, "epoch");
+  std::string axis = plot.substr(plot.rfind('\n', plot.size() - 2) + 1);
+  axis.erase(
+      std::unique(axis.begin(), axis.end(), [](char a, char b) { return a == ' ' && b == ' '; }),
+      axis.end());
+  EXPECT_EQ(axis, " 1 2 3 epoch\n");
 }
 
 TEST(LinePlot, NothingToDrawIsEmpty) {
