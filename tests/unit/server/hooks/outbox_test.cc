@@ -32,18 +32,20 @@ class HookOutboxTest : public ::testing::Test {
     options.hooks = std::move(hooks);
     options.max_bytes = max_bytes;
     options.stored_bytes = [this] { return stored_bytes_.load(); };
-    options.on_dropped = [this](const HookRow& row) { Note(dropped_, row.job_id); };
-    options.log = [this](absl::string_view line) { Note(log_, std::string(line)); };
+    options.on_dropped = [this](const HookRow& row) {
+      MutexLock lock(mu_);
+      dropped_.push_back(row.job_id);
+    };
+    options.log = [this](absl::string_view line) {
+      MutexLock lock(mu_);
+      log_.emplace_back(line);
+    };
     outbox_ = std::make_unique<HookOutbox>(std::move(options));
     world_.options().outbox = {[this](const v1::Job& job, const v1::Event& change) {
                                  return outbox_->RowsFor(job, change);
                                },
                                [this] { ++stored_; },
                                [this](const std::vector<HookRow>& rows) { outbox_->Lose(rows); }};
-  }
-  void Note(std::vector<std::string>& list, const std::string& text) {
-    MutexLock lock(mu_);
-    list.push_back(text);
   }
   std::vector<HookRow> Rows() {
     std::vector<HookRow> rows;
