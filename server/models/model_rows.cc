@@ -84,7 +84,7 @@ absl::StatusOr<std::vector<ModelRow>> ListModels(Connection& connection,
           "WHERE (create_time, model, version) < (?1, ?2, ?3) "
           "ORDER BY create_time DESC, model DESC, version DESC LIMIT ?4"));
   select.Bind(1, after ? after->create_time : std::numeric_limits<int64_t>::max())
-      .BindText(2, after ? after->model : "")
+      .BindText(2, after ? absl::string_view(after->model) : "")
       .Bind(3, after ? after->version : 0)
       .Bind(4, limit);
   std::vector<ModelRow> rows;
