@@ -13,7 +13,7 @@ using namespace skytrain::data;
 std::string WithChecksums(std::string file) {
   if (file.size() < kCacheHeaderBytes) return file;
   CacheHeader header;
-  std::memcpy(&header, file.data(), sizeof(header));
+  file.copy(reinterpret_cast<char*>(&header), sizeof(header));
   std::memcpy(header.magic, kCacheMagic, sizeof(header.magic));
   header.version = kCacheVersion;
   const uint64_t rest = file.size() - kCacheHeaderBytes;

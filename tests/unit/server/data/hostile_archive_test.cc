@@ -27,7 +27,7 @@ struct Member {
   std::string name;
   std::string content;
   int type = AE_IFREG;
-  std::string link;  // Symbolic; with `hard` a hard one.
+  std::string link = {};  // Symbolic; with `hard` a hard one.
   bool hard = false;
 };
 
