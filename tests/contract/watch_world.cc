@@ -68,11 +68,13 @@ std::unique_ptr<JobJournal> WatchWorld::NewJob(const std::string& id) {
   job.set_uid(NewUid());
   job.set_name(JobName(id));
   job.set_owner(UserName(getuid()));
-  const absl::Status stored = database().Write(
-      Database::Priority::kControl,
-      [&](Connection& connection) { return JobJournal::Insert(connection, job, absl::Now()); });
+  static const StateOutbox nobody;
+  const absl::Status stored =
+      database().Write(Database::Priority::kControl, [&](Connection& connection) {
+        return JobJournal::Insert(connection, job, nobody, absl::Now()).status();
+      });
   EXPECT_TRUE(stored.ok()) << stored;
-  return std::make_unique<JobJournal>(JobRecord{job, {}}, database(), hub(), Clock::Real());
+  return std::make_unique<JobJournal>(JobRecord{job, {}}, database(), hub(), nobody, Clock::Real());
 }
 
 void WatchWorld::Commit(JobJournal& journal,

@@ -7,7 +7,7 @@ target_compile_definitions(skytrain_test_daemon PRIVATE
 add_dependencies(skytrain_test_daemon skytraind skytrain-shepherd skytrain-probe skytrain-fake-worker)
 skytrain_test(daemon_test LABEL rpc TIMEOUT 120 SOURCES daemon_test.cc DEPS skytrain::test_daemon skytrain::common_digest)
 skytrain_test(life_cycle_test LABEL rpc TIMEOUT 120 SOURCES life_cycle_test.cc hygiene_test.cc
-  DEPS skytrain::test_daemon SQLite::SQLite3)
+  DEPS skytrain::test_daemon skytrain::server_store SQLite::SQLite3)
 skytrain_library(test_tls_world
   SOURCES tls_world.cc
   DEPS skytrain::test_daemon skytrain::test_support skytrain::test_certificates)

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "common/errors.h"
 #include "common/grpc/channel.h"
+#include "server/store/checked_vfs.h"
 #include "skytrain/v1/node_service.grpc.pb.h"
 #include "tests/integration/daemon.h"
 #include "tests/integration/raw_call.h"
@@ -65,7 +66,8 @@ void ExpectHealth(const std::shared_ptr<grpc::Channel>& channel, const std::stri
 class DatabaseLock {
  public:
   explicit DatabaseLock(const std::string& path) {
-    EXPECT_EQ(sqlite3_open(path.c_str(), &db_), SQLITE_OK);
+    EXPECT_EQ(sqlite3_open_v2(path.c_str(), &db_, SQLITE_OPEN_READWRITE, CheckedVfs("").c_str()),
+              SQLITE_OK);
     // Events of a job that is gone: recovery has to delete them, and so to write.
     EXPECT_EQ(sqlite3_exec(db_,
                            "INSERT INTO event_batches (job_uid, first_seq, count, crc32c, events) "
@@ -140,7 +142,8 @@ TEST(LifeCycleTest, StopSignalDuringRecoveryActsAtOnceAndLosesNothing) {
   const auto again = client.Get(job->name());
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->attempts_size(), 1);
-  ASSERT_TRUE(client.Cancel(job->name()).ok());
+  const auto cancelled = client.Cancel(job->name());
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status() << "\n" << daemon.Log();
   EXPECT_EQ(client.Wait(job->name())->state(), v1::CANCELLED);
 }
 
