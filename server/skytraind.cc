@@ -4,6 +4,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -16,7 +17,9 @@
 #include "absl/strings/str_join.h"
 #include "common/clock.h"
 #include "common/file/file_system.h"
+#include "common/file/owner_file_system.h"
 #include "common/status_macros.h"
+#include "server/accounts/site_folders.h"
 #include "server/auth/audit_log.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/grpc/adopt.h"
@@ -105,7 +108,8 @@ absl::StatusOr<UnixListeners> BindUnix(const Config& config) {
   const bool personal = config.mode == Mode::kPersonal;
   UnixListeners listeners;
   for (const std::string& path : config.SocketPaths()) {
-    RETURN_IF_ERROR(MakeFolders(ParentOf(path), personal ? 0700 : 0755));
+    // The folder itself is the listener's to make, whatever the umask.
+    RETURN_IF_ERROR(MakeFolders(ParentOf(ParentOf(path)), personal ? 0700 : 0755));
     ASSIGN_OR_RETURN(listeners.emplace_back(),
                      UnixListener::Bind(path, personal ? UnixListener::Audience::kOwnUser
                                                        : UnixListener::Audience::kEveryone));
@@ -175,24 +179,31 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   });
   ASSIGN_OR_RETURN(const RpcServer::TlsPorts tls_ports, CheckedTlsPorts(config));
   ASSIGN_OR_RETURN(const auto state, StateDir::Open(config.state_dir));
+  const bool site = config.mode == Mode::kSite;
+  if (site) RETURN_IF_ERROR(PrepareSiteFolders(config.state_dir, config.work_dir));
   DaemonMetrics metrics;
   ASSIGN_OR_RETURN(const auto database, OpenDatabase(*state, metrics));
   RETURN_IF_ERROR(MakeFolders(config.work_dir, 0700));
   ASSIGN_OR_RETURN(const auto lease, WorkDirLease::Take(config.work_dir));
 
-  FileSystem& fs = FileSystem::Posix();
+  // Root reaches what users can change only as they could.
+  const SiteFolders folders = SiteFoldersIn(config.work_dir);
+  OwnerFileSystem as_owners(FileSystem::Posix(),
+                            {folders.attempts, folders.trash, folders.cache, folders.probe});
+  FileSystem& fs = site ? static_cast<FileSystem&>(as_owners) : FileSystem::Posix();
   const auto cpus = Configured(DetectCpus(), "cpu", config.cpus);
   const auto nvml = NvmlMonitor::Open();
   const auto gpus = Configured(DetectGpus(nvml.get()), "gpu", config.gpus);
   const auto guard = GuardOf(nvml.get());
-  ModelStore models(config.work_dir + "/models", *database, fs, Clock::Real());
+  ModelStore models(config.work_dir + "/models", *database, fs, Clock::Real(),
+                    config.jobs_visible_to_all);
   ASSIGN_OR_RETURN(const auto uploads,
                    UploadStore::Open(UploadOptions(config), *database, fs, Clock::Real()));
   BlobStore blobs(models, *uploads);
-  Inspector inspector(InspectorOptions(config, *uploads));
+  Inspector inspector(InspectorOptions(config, *uploads, fs));
   EventHub hub;
   EventLog log(*database, &hub.recent());
-  LocalLauncher launcher(config.shepherd_binary);
+  LocalLauncher launcher(config.shepherd_binary, LauncherOptions(config));
   NodeServiceImpl::Node node = DescribeNode(config, cpus, gpus, *state, *database);
   ASSIGN_OR_RETURN(const auto audit, OpenAuditLog(config));
   DaemonHooks hooks(config, *database, *audit, metrics.hooks);
@@ -305,6 +316,8 @@ int Main(int argc, char** argv) {
 
   const Invocation invocation = ParseCommandLine(argc, argv, Surroundings::OfThisProcess());
   if (invocation.exit_now) return invocation.exit_code;
+  // What root makes is root's alone, unless it says otherwise.
+  if (invocation.config.mode == Mode::kSite) umask(0077);
   SetUpLog(invocation.config.log_json ? LogFormat::kJson : LogFormat::kText);
   gpr_set_log_function(LogForGrpc);
   // It has a line for each string that is not UTF-8: a broken worker could fill the disk with them.

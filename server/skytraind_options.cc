@@ -7,10 +7,14 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/status_macros.h"
+#include "server/accounts/account.h"
+#include "server/accounts/owner_links.h"
+#include "server/accounts/site_folders.h"
 #include "server/auth/certificate.h"
 #include "server/auth/grpc/credentials.h"
 #include "server/blobs/data_names.h"
 #include "server/log.h"
+#include "server/shepherd/cgroup.h"
 
 namespace skytrain {
 namespace {
@@ -28,6 +32,17 @@ v1::ServerInfo::StateDisk DescribeDisk(const StateDir& state, Database& database
   disk.set_free_bytes(space.free_bytes);
   disk.set_full(database.IsFull());
   return disk;
+}
+
+// Where jobs run as their owners, they read what root keeps for them under a name of their own.
+NameForOwner NamesForOwners(const Config& config) {
+  if (config.mode != Mode::kSite) return nullptr;
+  return [inputs = SiteFoldersIn(config.work_dir).inputs](
+             const std::string& owner, const std::string& path,
+             const std::string& sha256) -> absl::StatusOr<std::string> {
+    ASSIGN_OR_RETURN(const Account account, FindAccount(owner));
+    return LinkForOwner(path, account, inputs, sha256);
+  };
 }
 
 }  // namespace
@@ -82,15 +97,18 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
                                   const std::string& owner) {
     return inspector.Inspect(data, target, owner);
   };
-  options.locate_data = [&uploads](const std::string& owner, v1::Data& data,
-                                   std::vector<std::string>& roots) {
-    return LocateBlobs(uploads, owner, data, roots);
+  if (config.mode == Mode::kSite) options.account_of = FindAccount;
+  options.locate_data = [&uploads, name = NamesForOwners(config)](const std::string& owner,
+                                                                  v1::Data& data,
+                                                                  std::vector<std::string>& roots) {
+    return LocateBlobs(uploads, name, owner, data, roots);
   };
   options.publish_model = [&models](const v1::Job& job, int, const std::string& attempt_dir) {
     return models.Publish(job, attempt_dir);
   };
-  options.find_model = [&models](const std::string& name) -> absl::StatusOr<ModelLocation> {
-    ASSIGN_OR_RETURN(v1::Model model, models.Get(name));
+  options.find_model = [&models](const std::string& owner,
+                                 const std::string& name) -> absl::StatusOr<ModelLocation> {
+    ASSIGN_OR_RETURN(v1::Model model, models.Get(name, {owner, /*admin=*/false}));
     std::string dir = models.DirOf(model);
     return ModelLocation{std::move(model), std::move(dir)};
   };
@@ -111,21 +129,31 @@ Collector::Options CollectorOptions(const Config& config) {
   options.policy = config.retention;
   options.attempts_dir = config.work_dir + "/attempts";
   options.cache_dir = config.work_dir + "/cache";
+  if (config.mode == Mode::kSite) options.inputs_dir = SiteFoldersIn(config.work_dir).inputs;
   options.log = [](absl::string_view line) {
     LogInfo("retention", {{"message", std::string(line)}});
   };
   return options;
 }
 
-Inspector::Options InspectorOptions(const Config& config, UploadStore& uploads) {
+Inspector::Options InspectorOptions(const Config& config, UploadStore& uploads, FileSystem& fs) {
   Inspector::Options options;
   options.probe_binary = config.probe_binary;
   options.scratch_dir = config.work_dir + "/probe";
   options.data_roots = config.data_roots;
-  options.locate = [&uploads](const std::string& owner, v1::Data& data,
-                              std::vector<std::string>& roots) {
-    return LocateBlobs(uploads, owner, data, roots);
+  options.fs = &fs;
+  if (config.mode == Mode::kSite) options.account_of = FindAccount;
+  options.locate = [&uploads, name = NamesForOwners(config)](
+                       const std::string& owner, v1::Data& data, std::vector<std::string>& roots) {
+    return LocateBlobs(uploads, name, owner, data, roots);
   };
+  return options;
+}
+
+LocalLauncher::Options LauncherOptions(const Config& config) {
+  LocalLauncher::Options options;
+  options.memory_limit_bytes = config.memory_limit_bytes;
+  if (config.mode == Mode::kSite) options.on_left = RemoveLeftCgroups;
   return options;
 }
 

@@ -8,6 +8,7 @@
 #include "server/datasets/inspector.h"
 #include "server/devices/gpu_guard.h"
 #include "server/jobs/job_manager.h"
+#include "server/launch/local_launcher.h"
 #include "server/models/model_store.h"
 #include "server/retention/collector.h"
 #include "server/rpc/node_service.h"
@@ -29,7 +30,9 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
                                    Inspector& inspector, ModelStore& models, UploadStore& uploads);
 UploadStore::Options UploadOptions(const Config& config);
 Collector::Options CollectorOptions(const Config& config);
-Inspector::Options InspectorOptions(const Config& config, UploadStore& uploads);
+// `fs`: for what lies in work_dir.
+Inspector::Options InspectorOptions(const Config& config, UploadStore& uploads, FileSystem& fs);
+LocalLauncher::Options LauncherOptions(const Config& config);
 // No addresses where the configuration has none. The errors are those of CheckTlsFiles.
 absl::StatusOr<RpcServer::TlsPorts> CheckedTlsPorts(const Config& config);
 

@@ -2,16 +2,16 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <filesystem>
-#include <system_error>
 #include <thread>
 
-#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/attempt/exit_record.h"
 #include "common/file/posix_error.h"
 #include "common/status_macros.h"
@@ -69,8 +69,13 @@ std::string AttemptDir::RankSpoolPath(int rank) const {
 std::string AttemptDir::CheckpointsPath() const { return path_ + "/checkpoints"; }
 std::string AttemptDir::ModelPath() const { return path_ + "/model"; }
 
-absl::Status AttemptDir::Create(const AttemptSpec& spec) {
+absl::Status AttemptDir::Create(const AttemptSpec& spec, const std::optional<UserIds>& owner) {
   RETURN_IF_ERROR(fs_->CreateDir(path_));
+  if (owner.has_value()) {
+    if (chmod(path_.c_str(), 0700) != 0 || lchown(path_.c_str(), owner->uid, owner->gid) != 0) {
+      return PosixError(errno, "give away", path_);
+    }
+  }
   RETURN_IF_ERROR(fs_->CreateDir(CheckpointsPath()));
   RETURN_IF_ERROR(WriteFileAtomically(*fs_, SpecPath(), spec.SerializeAsString()));
   return fs_->SyncDir(ParentOf(path_));
@@ -88,7 +93,10 @@ absl::Status AttemptDir::TryClaim(const Claim& claim) {
 absl::StatusOr<std::optional<Claim>> AttemptDir::ReadClaim() const {
   auto claim = ReadMessage<Claim>(*fs_, ClaimPath());
   if (absl::IsNotFound(claim.status())) return std::nullopt;
-  if (absl::IsDataLoss(claim.status())) return Claim();
+  // Cut short, or something else was put in its place: claimed, by nobody who could start anything.
+  if (absl::IsDataLoss(claim.status()) || absl::IsFailedPrecondition(claim.status())) {
+    return Claim();
+  }
   RETURN_IF_ERROR(claim.status());
   return *std::move(claim);
 }
@@ -137,9 +145,10 @@ absl::StatusOr<int> AttemptDir::TakeLock() {
 }
 
 absl::StatusOr<bool> AttemptDir::NoProcessLeft() const {
-  const int fd = open(LockPath().c_str(), O_RDWR | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return true;
-  if (fd < 0) return PosixError(errno, "open", LockPath());
+  const auto opened = fs_->Open(LockPath(), FileSystem::Access::kReadWrite);
+  // Something else in its place was not put there by a shepherd, and holds no lock.
+  if (absl::IsNotFound(opened.status()) || absl::IsFailedPrecondition(opened.status())) return true;
+  ASSIGN_OR_RETURN(const int fd, opened);
   const int result = flock(fd, LOCK_EX | LOCK_NB);
   const int error = errno;
   close(fd);
@@ -148,16 +157,23 @@ absl::StatusOr<bool> AttemptDir::NoProcessLeft() const {
   return PosixError(error, "lock", LockPath());
 }
 
+bool AttemptDir::IsSpool(absl::string_view file) {
+  if (file == "shepherd.spool") return true;
+  int rank = 0;
+  return absl::ConsumePrefix(&file, "rank-") && absl::ConsumeSuffix(&file, ".spool") &&
+         absl::SimpleAtoi(file, &rank) && rank >= 0 && rank < kMostRanks &&
+         file == absl::StrCat(rank);
+}
+
 absl::StatusOr<std::vector<std::pair<std::string, uint64_t>>> AttemptDir::Spools() const {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_->ListDir(path_));
   std::vector<std::pair<std::string, uint64_t>> spools;
   for (const std::string& name : names) {
-    if (!absl::EndsWith(name, ".spool")) continue;
-    std::error_code error;
-    const std::string path = absl::StrCat(path_, "/", name);
-    const uint64_t size = std::filesystem::file_size(path, error);
-    if (error) return PosixError(error.value(), "stat", path);
-    spools.emplace_back(name, size);
+    if (!IsSpool(name)) continue;
+    const auto info = fs_->Info(absl::StrCat(path_, "/", name));
+    if (absl::IsNotFound(info.status())) continue;  // Removed just now.
+    RETURN_IF_ERROR(info.status());
+    if (info->kind == FileInfo::Kind::kFile) spools.emplace_back(name, info->bytes);
   }
   return spools;
 }

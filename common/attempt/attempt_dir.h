@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/file/file_identity.h"
 #include "common/file/file_system.h"
 #include "skytrain/internal/v1/attempt.pb.h"
 
@@ -19,9 +20,12 @@ namespace skytrain {
 // may conclude. Thread-safe (it holds only a path).
 class AttemptDir {
  public:
+  static constexpr int kMostRanks = 64;
+
   AttemptDir(FileSystem& fs, std::string path);
 
   const std::string& path() const { return path_; }
+  FileSystem& files() const { return *fs_; }
   std::string SpecPath() const;               // attempt.binpb
   std::string ClaimPath() const;              // claim
   std::string LockPath() const;               // lock
@@ -32,14 +36,18 @@ class AttemptDir {
   std::string CheckpointsPath() const;        // checkpoints/ (step-N folders)
   std::string ModelPath() const;              // model/ (model.safetensors, model.json)
 
-  // Daemon. Makes the folder and attempt.binpb, synced with the parent. ALREADY_EXISTS.
-  absl::Status Create(const internal::v1::AttemptSpec& spec);
+  // Daemon. Makes the folder and attempt.binpb, synced with the parent. ALREADY_EXISTS. `owner`
+  // (for root): gives the folder to that user, before anything is in it, and closes it to all
+  // others.
+  absl::Status Create(const internal::v1::AttemptSpec& spec,
+                      const std::optional<UserIds>& owner = std::nullopt);
   absl::StatusOr<internal::v1::AttemptSpec> ReadSpec() const;
 
   // O_EXCL. ALREADY_EXISTS when somebody was first: then no ranks may be started (or the attempt is
   // alive after all).
   absl::Status TryClaim(const internal::v1::Claim& claim);
-  // nullopt: not claimed. A claim cut short by a power loss reads as an empty message.
+  // nullopt: not claimed. A claim cut short by a power loss, and what is no file, read as an empty
+  // message.
   absl::StatusOr<std::optional<internal::v1::Claim>> ReadClaim() const;
 
   absl::Status WriteControl(const internal::v1::Control& control);
@@ -58,7 +66,10 @@ class AttemptDir {
   // released again).
   absl::StatusOr<bool> NoProcessLeft() const;
 
-  // Files named *.spool with their sizes.
+  // shepherd.spool and rank-N.spool, N < kMostRanks: each costs who reads it memory and a
+  // descriptor.
+  static bool IsSpool(absl::string_view file);
+  // The spools that are there as regular files, with their sizes.
   absl::StatusOr<std::vector<std::pair<std::string, uint64_t>>> Spools() const;
 
  private:

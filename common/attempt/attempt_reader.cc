@@ -56,8 +56,8 @@ absl::Status AttemptReader::LookForFiles() {
     auto file = std::make_unique<File>();
     const auto start = start_.find(name);
     file->taken = start == start_.end() ? 0 : start->second;
-    ASSIGN_OR_RETURN(file->reader,
-                     SpoolReader::Open(absl::StrCat(dir_.path(), "/", name), file->taken));
+    ASSIGN_OR_RETURN(file->reader, SpoolReader::Open(absl::StrCat(dir_.path(), "/", name),
+                                                     file->taken, dir_.files()));
     files_.emplace(name, std::move(file));
   }
   return absl::OkStatus();

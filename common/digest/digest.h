@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -39,5 +40,9 @@ std::string Sha256Hex(absl::string_view data);
 // Adds all bytes of the file at `path` to `sha`.
 absl::Status UpdateFromFile(const std::string& path, Sha256& sha);
 absl::StatusOr<std::string> Sha256HexOfFile(const std::string& path);
+// Of the rest of the file `fd`, which is closed; `path` is for errors. CANCELLED as soon as `stop`
+// answers true; it is asked every MiB, and may be empty.
+absl::StatusOr<std::string> Sha256HexOfRest(int fd, const std::string& path,
+                                            const std::function<bool()>& stop);
 
 }  // namespace skytrain

@@ -1,4 +1,5 @@
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -54,6 +55,24 @@ absl::Status UpdateFromFile(const std::string& path, Sha256& sha) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Sha256HexOfRest(int fd, const std::string& path,
+                                            const std::function<bool()>& stop) {
+  Sha256 sha;
+  std::vector<char> buffer(1 << 20);
+  absl::Status status;
+  while (status.ok()) {
+    const ssize_t got = read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) status = absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+    if (got <= 0) break;
+    sha.Update(absl::string_view(buffer.data(), static_cast<size_t>(got)));
+    if (stop && stop()) status = absl::CancelledError(absl::StrCat("stopped reading ", path));
+  }
+  close(fd);
+  RETURN_IF_ERROR(status);
+  return sha.HexDigest();
 }
 
 absl::StatusOr<std::string> Sha256HexOfFile(const std::string& path) {

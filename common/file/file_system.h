@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace skytrain {
 
@@ -24,6 +25,16 @@ class WritableFile {
   virtual absl::Status Close() = 0;
   // Bytes in the file, counting what a failed Append left behind.
   virtual uint64_t size() const = 0;
+};
+
+// What lies at a path.
+struct FileInfo {
+  enum class Kind { kFile, kFolder, kOther };  // kOther: links, FIFOs, devices.
+  Kind kind = Kind::kOther;
+  uint64_t bytes = 0;       // As far as the file reaches.
+  uint64_t disk_bytes = 0;  // What it takes: less where it has holes.
+  absl::Time modified;
+  uint32_t uid = 0;  // Its owner.
 };
 
 // The seam under spools, checkpoints and renames: everything whose order of writes and syncs
@@ -60,6 +71,15 @@ class FileSystem {
   virtual absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) = 0;
   virtual bool Exists(const std::string& path) = 0;
 
+  enum class Access { kRead, kReadWrite };
+  // A descriptor of a regular file that exists; the caller closes it. FAILED_PRECONDITION for
+  // anything else: a folder, or a FIFO, for which one would wait.
+  virtual absl::StatusOr<int> Open(const std::string& path, Access access);
+  // Of `path` itself: a link is not followed.
+  virtual absl::StatusOr<FileInfo> Info(const std::string& path);
+  // Cuts a regular file to its first `bytes` bytes.
+  virtual absl::Status Truncate(const std::string& path, uint64_t bytes);
+
   // The real one.
   static FileSystem& Posix();
 };
@@ -70,6 +90,15 @@ std::string ParentOf(absl::string_view path);
 // Makes `path` and the folders above it that are missing, with permissions `mode`, each name
 // synced: after a power loss whatever is stored below it is still found. OK when it is there.
 absl::Status MakeFolders(const std::string& path, unsigned mode);
+
+// The content of the regular file `fd`, which is closed, of at most `max_bytes`. The errors of
+// ReadFile.
+absl::StatusOr<std::string> ReadAndClose(int fd, const std::string& path, uint64_t max_bytes);
+
+// A synced copy. OUT_OF_RANGE when `from` has more than `max_bytes`, or grows while it is read;
+// what was written of `to` is then removed.
+absl::Status CopyFile(FileSystem& fs, const std::string& from, const std::string& to,
+                      uint64_t max_bytes);
 
 // Replaces `path` with `content` atomically: PATH.tmp written and synced, renamed, parent synced.
 absl::Status WriteFileAtomically(FileSystem& fs, const std::string& path,

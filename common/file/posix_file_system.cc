@@ -140,25 +140,7 @@ class PosixFileSystem : public FileSystem {
   absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes) override {
     FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (fd.get() < 0) return PosixError(errno, "open", path);
-    std::string content;
-    constexpr size_t kChunk = 1 << 16;
-    size_t filled = 0;
-    while (true) {
-      content.resize(filled + kChunk);
-      const ssize_t got = read(fd.get(), content.data() + filled, kChunk);
-      if (got < 0) {
-        if (errno == EINTR) continue;
-        return PosixError(errno, "read", path);
-      }
-      filled += static_cast<size_t>(got);
-      if (filled > max_bytes) {
-        return absl::OutOfRangeError(
-            absl::StrCat(path, " is larger than the ", max_bytes, " bytes that are allowed here"));
-      }
-      if (got == 0) break;
-    }
-    content.resize(filled);
-    return content;
+    return ReadAndClose(fd.release(), path, max_bytes);
   }
 
   absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) override {
@@ -193,6 +175,62 @@ class PosixFileSystem : public FileSystem {
 };
 
 }  // namespace
+
+absl::StatusOr<int> FileSystem::Open(const std::string& path, Access access) {
+  const int flags = access == Access::kRead ? O_RDONLY : O_RDWR;
+  // O_NONBLOCK: a FIFO is opened, and then refused, without waiting for who writes to it.
+  FileDescriptor fd(open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return PosixError(errno, "open", path);
+  struct stat info;
+  if (fstat(fd.get(), &info) != 0) return PosixError(errno, "stat", path);
+  if (!S_ISREG(info.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
+  }
+  return fd.release();
+}
+
+absl::StatusOr<FileInfo> FileSystem::Info(const std::string& path) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0) return PosixError(errno, "look at", path);
+  FileInfo result;
+  if (S_ISREG(info.st_mode)) result.kind = FileInfo::Kind::kFile;
+  if (S_ISDIR(info.st_mode)) result.kind = FileInfo::Kind::kFolder;
+  result.bytes = static_cast<uint64_t>(info.st_size);
+  result.disk_bytes = static_cast<uint64_t>(info.st_blocks) * 512;
+  result.modified = absl::TimeFromTimespec(info.st_mtim);
+  result.uid = info.st_uid;
+  return result;
+}
+
+absl::Status FileSystem::Truncate(const std::string& path, uint64_t bytes) {
+  ASSIGN_OR_RETURN(const int opened, Open(path, Access::kReadWrite));
+  const FileDescriptor fd(opened);
+  if (ftruncate(fd.get(), static_cast<off_t>(bytes)) == 0) return absl::OkStatus();
+  return PosixError(errno, "cut", path);
+}
+
+absl::StatusOr<std::string> ReadAndClose(int opened, const std::string& path, uint64_t max_bytes) {
+  const FileDescriptor fd(opened);
+  std::string content;
+  constexpr size_t kChunk = 1 << 16;
+  size_t filled = 0;
+  while (true) {
+    content.resize(filled + kChunk);
+    const ssize_t got = read(fd.get(), content.data() + filled, kChunk);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return PosixError(errno, "read", path);
+    }
+    filled += static_cast<size_t>(got);
+    if (filled > max_bytes) {
+      return absl::OutOfRangeError(
+          absl::StrCat(path, " is larger than the ", max_bytes, " bytes that are allowed here"));
+    }
+    if (got == 0) break;
+  }
+  content.resize(filled);
+  return content;
+}
 
 FileSystem& FileSystem::Posix() {
   static PosixFileSystem* const file_system = new PosixFileSystem;

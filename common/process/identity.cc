@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/file/file_system.h"
 #include "common/process/pidfd.h"
 #include "common/process/process.h"
@@ -81,7 +82,22 @@ Liveness IsAlive(const ProcessId& id) {
   return *start == id.start_time() ? Liveness::kAlive : Liveness::kDead;
 }
 
-absl::Status SignalProcess(const ProcessId& id, int signal) {
+absl::StatusOr<uint32_t> UserOf(int pid) {
+  // Not the owner of /proc/PID, which is root for a process that has changed its user.
+  const auto status =
+      FileSystem::Posix().ReadFile(absl::StrCat("/proc/", pid, "/status"), kMaxProcFile);
+  if (!status.ok()) return NoSuchProcess(pid);
+  for (absl::string_view line : absl::StrSplit(*status, '\n')) {
+    if (!absl::ConsumePrefix(&line, "Uid:")) continue;
+    const std::vector<absl::string_view> ids =
+        absl::StrSplit(line, absl::ByAnyChar("\t "), absl::SkipEmpty());
+    uint32_t uid = 0;
+    if (!ids.empty() && absl::SimpleAtoi(ids[0], &uid)) return uid;
+  }
+  return NoSuchProcess(pid);
+}
+
+absl::Status SignalProcess(const ProcessId& id, int signal, std::optional<uint32_t> uid) {
   // The order matters: once the pidfd is open the pid cannot come to mean another process for it,
   // so the comparison that follows holds for the signal too.
   const int fd = id.pid() > 0 ? PidfdOpen(id.pid()) : -1;
@@ -89,7 +105,9 @@ absl::Status SignalProcess(const ProcessId& id, int signal) {
   absl::Status status;
   switch (IsAlive(id)) {
     case Liveness::kAlive:
-      if (PidfdSendSignal(fd, signal) != 0) {
+      if (uid.has_value() && UserOf(id.pid()).value_or(~*uid) != *uid) {
+        status = NoSuchProcess(id.pid());
+      } else if (PidfdSendSignal(fd, signal) != 0) {
         status = errno == ESRCH
                      ? NoSuchProcess(id.pid())
                      : absl::ErrnoToStatus(errno, absl::StrCat("cannot signal process ", id.pid()));

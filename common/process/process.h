@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,9 +24,14 @@ enum class Liveness {
 };
 Liveness IsAlive(const internal::v1::ProcessId& id);
 
+// The real uid of a process. NOT_FOUND.
+absl::StatusOr<uint32_t> UserOf(int pid);
+
 // Sends `signal` through a pidfd after comparing the identity, so that a reused pid is never hit.
-// NOT_FOUND when it is gone, FAILED_PRECONDITION when it belongs to another host.
-absl::Status SignalProcess(const internal::v1::ProcessId& id, int signal);
+// NOT_FOUND when it is gone, or `uid` is given and it is not that user's (for root, who may signal
+// everybody's); FAILED_PRECONDITION when it belongs to another host.
+absl::Status SignalProcess(const internal::v1::ProcessId& id, int signal,
+                           std::optional<uint32_t> uid = std::nullopt);
 
 struct SpawnOptions {
   std::vector<std::string> argv;         // argv[0]: absolute path.

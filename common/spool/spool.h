@@ -51,9 +51,10 @@ class SpoolWriter {
 // Reads frames of a file that may still grow. Not thread-safe.
 class SpoolReader {
  public:
-  // `offset`: 0 or an end_offset. NOT_FOUND while there is no file.
-  static absl::StatusOr<std::unique_ptr<SpoolReader>> Open(const std::string& path,
-                                                           uint64_t offset);
+  // `offset`: 0 or an end_offset. NOT_FOUND while there is no file, FAILED_PRECONDITION where there
+  // is something else.
+  static absl::StatusOr<std::unique_ptr<SpoolReader>> Open(const std::string& path, uint64_t offset,
+                                                           FileSystem& fs = FileSystem::Posix());
   ~SpoolReader();
 
   // The next whole frame, or nullopt when there is none yet (the end of the file, a torn or
@@ -63,6 +64,9 @@ class SpoolReader {
   absl::StatusOr<bool> NextView(FrameType* type, absl::string_view* payload);
   uint64_t offset() const;         // End of the last frame that Next() gave.
   uint64_t skipped_bytes() const;  // Damaged so far.
+  // The last call gave nothing because it met more damage than one call looks through (64 MiB): the
+  // next one goes on behind it.
+  bool in_damage() const;
 
  private:
   struct Impl;

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,8 @@ namespace {
 using namespace spool;  // The constants of the format.
 
 constexpr size_t kReadAhead = 256 * 1024;
+// Of damage in one call, so that a file that is one large hole holds nobody up.
+constexpr uint64_t kMostDamage = 64 << 20;
 
 bool IsZero(absl::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == '\0'; });
@@ -35,6 +36,7 @@ struct SpoolReader::Impl {
   uint64_t position = 0;  // Where the next frame is looked for.
   uint64_t offset = 0;    // End of the last frame given, or what Open() was told.
   uint64_t skipped = 0;
+  bool in_damage = false;
   std::unique_ptr<char[]> buffer = std::make_unique<char[]>(kReadAhead);
   size_t capacity = kReadAhead;
   uint64_t start = 0;
@@ -155,6 +157,7 @@ struct SpoolReader::Impl {
     ASSIGN_OR_RETURN(const absl::string_view rest, Peek(position, room));
     if (rest.size() < room) return absl::string_view();
     const uint64_t damage = room < kBlockSize && IsZero(rest) ? position + room : position;
+    const uint64_t most = position + kMostDamage;
     for (uint64_t at = position + room;; at += kBlockSize) {
       ASSIGN_OR_RETURN(const absl::string_view frame, FrameAt(at));
       if (!frame.empty()) {
@@ -164,6 +167,12 @@ struct SpoolReader::Impl {
       }
       ASSIGN_OR_RETURN(const absl::string_view some, Peek(at, 1));
       if (some.empty()) return absl::string_view();
+      if (at >= most) {
+        skipped += at - damage;
+        position = at;
+        in_damage = true;
+        return absl::string_view();
+      }
     }
   }
 };
@@ -172,11 +181,10 @@ SpoolReader::SpoolReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SpoolReader::~SpoolReader() = default;
 
 absl::StatusOr<std::unique_ptr<SpoolReader>> SpoolReader::Open(const std::string& path,
-                                                               uint64_t offset) {
+                                                               uint64_t offset, FileSystem& fs) {
   auto impl = std::make_unique<Impl>();
   impl->path = path;
-  impl->fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (impl->fd < 0) return PosixError(errno, "open", path);
+  ASSIGN_OR_RETURN(impl->fd, fs.Open(path, FileSystem::Access::kRead));
   impl->position = offset;
   impl->offset = offset;
   return std::unique_ptr<SpoolReader>(new SpoolReader(std::move(impl)));
@@ -191,6 +199,7 @@ absl::StatusOr<std::optional<Frame>> SpoolReader::Next() {
 }
 
 absl::StatusOr<bool> SpoolReader::NextView(FrameType* type, absl::string_view* payload) {
+  impl_->in_damage = false;
   ASSIGN_OR_RETURN(const bool ready, impl_->ReadFileHeader());
   if (!ready) return false;
   ASSIGN_OR_RETURN(const absl::string_view frame, impl_->FindFrame());
@@ -204,5 +213,6 @@ absl::StatusOr<bool> SpoolReader::NextView(FrameType* type, absl::string_view* p
 
 uint64_t SpoolReader::offset() const { return impl_->offset; }
 uint64_t SpoolReader::skipped_bytes() const { return impl_->skipped; }
+bool SpoolReader::in_damage() const { return impl_->in_damage; }
 
 }  // namespace skytrain

@@ -15,11 +15,13 @@ constexpr absl::string_view kFiles = "/files/";
 
 }  // namespace
 
-absl::StatusOr<LocatedBlob> BlobStore::LocateModelFile(absl::string_view name) {
+absl::StatusOr<LocatedBlob> BlobStore::LocateModelFile(absl::string_view name,
+                                                       const Reader& reader) {
   const size_t at = name.find(kFiles);
   if (at == absl::string_view::npos) return BlobNotFound(name);
   const absl::string_view file_name = name.substr(at + kFiles.size());
-  const absl::StatusOr<v1::Model> model = models_.Get(name.substr(0, at));
+  const absl::StatusOr<v1::Model> model =
+      models_.Get(name.substr(0, at), {reader.owner, reader.admin});
   if (!model.ok()) {
     const bool unknown =
         absl::IsNotFound(model.status()) || absl::IsInvalidArgument(model.status());
@@ -41,7 +43,7 @@ absl::StatusOr<LocatedBlob> BlobStore::LocateModelFile(absl::string_view name) {
 }
 
 absl::StatusOr<LocatedBlob> BlobStore::Locate(absl::string_view name, const Reader& reader) {
-  if (!absl::StartsWith(name, "blobs/")) return LocateModelFile(name);
+  if (!absl::StartsWith(name, "blobs/")) return LocateModelFile(name, reader);
   const absl::StatusOr<std::string> sha256 = ParseBlobName(name);
   if (!sha256.ok()) return BlobNotFound(name);
   return uploads_.Find(*sha256,

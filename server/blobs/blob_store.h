@@ -20,7 +20,8 @@ class BlobStore {
  public:
   BlobStore(ModelStore& models, UploadStore& uploads) : models_(models), uploads_(uploads) {}
 
-  // Who asks. What somebody else sent is BLOB_NOT_FOUND, but for admins.
+  // Who asks. What somebody else sent is BLOB_NOT_FOUND, but for admins, and so are models that the
+  // reader may not see.
   struct Reader {
     std::string owner;
     bool admin = false;
@@ -37,7 +38,7 @@ class BlobStore {
 
  private:
   absl::StatusOr<LocatedBlob> Locate(absl::string_view name, const Reader& reader);
-  absl::StatusOr<LocatedBlob> LocateModelFile(absl::string_view name);
+  absl::StatusOr<LocatedBlob> LocateModelFile(absl::string_view name, const Reader& reader);
 
   ModelStore& models_;
   UploadStore& uploads_;

@@ -27,13 +27,17 @@ std::vector<std::string> BlobNamesOf(const v1::Data& data) {
   return names;
 }
 
-absl::Status LocateBlobs(UploadStore& uploads, const std::string& owner, v1::Data& data,
+absl::Status LocateBlobs(UploadStore& uploads, const NameForOwner& name_for_owner,
+                         const std::string& owner, v1::Data& data,
                          std::vector<std::string>& roots) {
   const bool anywhere = roots.empty();
   for (std::string* place : PlacesOf(data)) {
     const absl::StatusOr<std::string> sha256 = ParseBlobName(*place);
     if (!sha256.ok()) continue;
     ASSIGN_OR_RETURN(*place, uploads.PathForJob(*sha256, owner));
+    if (name_for_owner) {
+      ASSIGN_OR_RETURN(*place, name_for_owner(owner, *place, *sha256));
+    }
     if (!anywhere) roots.push_back(*place);
   }
   return absl::OkStatus();

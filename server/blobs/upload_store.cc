@@ -19,11 +19,11 @@ namespace {
 
 constexpr char kSendAgain[] = "Send the file again, or restore it from a backup";
 
-// Nobody else may list what there is; a job of another user may read the file that it knows.
+// Nobody else may reach what there is, so that who knows a digest knows no more.
 absl::Status MakeDir(FileSystem& fs, const std::string& path) {
   const absl::Status made = fs.CreateDir(path);
   if (absl::IsAlreadyExists(made)) return absl::OkStatus();
-  if (made.ok()) chmod(path.c_str(), 0711);
+  if (made.ok()) chmod(path.c_str(), 0700);
   return made;
 }
 

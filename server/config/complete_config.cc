@@ -86,10 +86,14 @@ void CompleteListen(const Surroundings& surroundings, Config* config, Mistakes& 
   }
 }
 
-absl::Status CheckLauncher(const std::string& launcher) {
-  if (launcher == "local") return absl::OkStatus();
-  if (launcher == "slurm") return NotAvailable("launcher: slurm");
-  return BadConfig(absl::StrCat("launcher: must be local, not \"", launcher, "\""));
+absl::Status CheckLauncher(const Config& config) {
+  if (config.launcher == "local") return absl::OkStatus();
+  if (config.launcher != "slurm") {
+    return BadConfig(absl::StrCat("launcher: must be local, not \"", config.launcher, "\""));
+  }
+  if (config.mode == Mode::kPersonal) return NotAvailable("launcher: slurm");
+  return BadConfig(
+      "launcher: slurm goes with mode: personal only; with Slurm, let each user start a daemon");
 }
 
 absl::Status CheckMetricsListen(const std::string& address) {
@@ -107,13 +111,19 @@ absl::Status ResolveDataRoot(std::string& root) {
   return absl::OkStatus();
 }
 
+absl::Status CheckSite(const Surroundings& surroundings) {
+  if (surroundings.root) return absl::OkStatus();
+  return BadConfig(
+      "mode: site needs root, since each job runs as its owner: start skytraind as root, as its "
+      "system service does, or choose mode: shared");
+}
+
 }  // namespace
 
 absl::Status CompleteConfig(const Surroundings& surroundings, Config* config) {
   Mistakes mistakes;
-  // Everything would run as root, not as its owner.
-  if (config->mode == Mode::kSite) mistakes.Add(NotAvailable("mode: site"));
-  mistakes.Add(CheckLauncher(config->launcher));
+  if (config->mode == Mode::kSite) mistakes.Add(CheckSite(surroundings));
+  mistakes.Add(CheckLauncher(*config));
   CompleteListen(surroundings, config, mistakes);
   mistakes.Add(CheckMetricsListen(config->metrics_listen));
   if (config->state_dir.empty()) {

@@ -101,8 +101,8 @@ const std::vector<ConfigKey>& ConfigKeys() {
        List(&Config::data_roots)},
       {"launcher", "--launcher", "How attempts are started: local", false, Text(&Config::launcher)},
       {"mode", "--mode",
-       "personal: you alone; shared: several owners, all runs as you; site: several owners, all "
-       "runs as its owner (needs root)",
+       "personal: you alone; shared: several owners, all runs as you; site: several owners, each "
+       "job and look at data runs as its owner (needs root)",
        false, SetMode},
       {"auth.admins", "--admin", "Owner who may do everything; may be repeated", true, SetAdmins},
       {"tls.certificate", "--tls-certificate", "PEM file of the server's certificate chain", false,

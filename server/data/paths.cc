@@ -127,9 +127,14 @@ absl::StatusOr<std::string> ResolvePath(const std::string& path,
   if (resolved.empty()) {
     // What lies outside the roots is none of the caller's business, not even whether it exists.
     std::error_code error;
-    const std::string would_be = std::filesystem::weakly_canonical(tried, error).string();
-    if (error || !IsBelow(would_be, roots)) return OutsideDataRoots(path, would_be, roots);
-    return DataNotFound(tried);
+    std::string would_be = std::filesystem::weakly_canonical(tried, error).string();
+    // Behind a folder that this user may not pass there may be anything.
+    const bool closed = error == std::errc::permission_denied;
+    if (closed) would_be = std::filesystem::path(tried).lexically_normal().string();
+    if ((error && !closed) || !IsBelow(would_be, roots)) {
+      return OutsideDataRoots(path, would_be, roots);
+    }
+    return closed ? SystemError("open", tried, EACCES) : DataNotFound(tried);
   }
   if (!IsBelow(resolved, roots)) return OutsideDataRoots(path, resolved, roots);
   return resolved;

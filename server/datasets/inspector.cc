@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/cord.h"
@@ -18,10 +19,12 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "common/errors.h"
+#include "common/file/file_identity.h"
 #include "common/file/file_system.h"
 #include "common/ids.h"
 #include "common/last_line.h"
 #include "common/process/process.h"
+#include "common/process/run_as.h"
 #include "common/status_macros.h"
 #include "google/rpc/error_details.pb.h"
 #include "server/datasets/fingerprint.h"
@@ -56,6 +59,21 @@ std::vector<std::string> Environment() {
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
   return environment;
+}
+
+// With the rights of `account`, so that it tells nothing of what the user may not see.
+absl::StatusOr<std::string> FingerprintFor(const Account* account, const v1::Data& data) {
+  if (account == nullptr) return FingerprintOf(data);
+  const ScopedFileIdentity identity(account->ids);
+  RETURN_IF_ERROR(identity.status());
+  return FingerprintOf(data);
+}
+
+// The name is new, and in a user's folder it is made with the user's rights.
+int OpenLog(const std::string& path, const Account* account) {
+  std::optional<ScopedFileIdentity> identity;
+  if (account != nullptr && !identity.emplace(account->ids).status().ok()) return -1;
+  return open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 }
 
 enum class Ended { kExited, kTimeout, kStopped };
@@ -102,8 +120,12 @@ absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data,
                                                        const std::string& owner) {
   v1::Data files = data;
   std::vector<std::string> roots = options_.data_roots;
+  std::optional<Account> account;
+  if (options_.account_of) {
+    ASSIGN_OR_RETURN(account, options_.account_of(owner));
+  }
   if (options_.locate) RETURN_IF_ERROR(options_.locate(owner, files, roots));
-  Result result = InspectFiles(files, target, roots);
+  Result result = InspectFiles(files, target, roots, account.has_value() ? &*account : nullptr);
   // People know the file by the name that they gave, not by where it lies.
   const std::string& name = data.has_files() ? data.files().table() : data.dataset();
   const std::string& path = files.has_files() ? files.files().table() : files.dataset();
@@ -120,14 +142,18 @@ absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data,
 }
 
 Inspector::Result Inspector::InspectFiles(const v1::Data& data, const std::string& target,
-                                          const std::vector<std::string>& roots) {
+                                          const std::vector<std::string>& roots,
+                                          const Account* account) {
   v1::Data source;  // What the manifest depends on.
   if (data.has_dataset()) source.set_dataset(data.dataset());
   if (data.has_files()) *source.mutable_files() = data.files();
   source.set_unmatched(data.unmatched());
   source.set_corrupt(data.corrupt());
-  const std::string key =
-      absl::StrCat(FingerprintOf(source), target, std::string(1, '\0'), source.SerializeAsString());
+  // What one user sees of the files another one may not, so each has manifests of his own.
+  const std::string user = account == nullptr ? "" : FormatRunAs(account->ids);
+  ASSIGN_OR_RETURN(const std::string fingerprint, FingerprintFor(account, source));
+  const std::string key = absl::StrCat(fingerprint, target, std::string(1, '\0'), user,
+                                       std::string(1, '\0'), source.SerializeAsString());
 
   std::shared_ptr<Flight> flight;
   {
@@ -143,9 +169,9 @@ Inspector::Result Inspector::InspectFiles(const v1::Data& data, const std::strin
     }
     flight = flights_[key] = std::make_shared<Flight>();
   }
-  Result result = Probe(source, target, roots);
+  Result result = Probe(source, target, roots, account);
   // A set that changed while it was looked at is not remembered under its old fingerprint.
-  const bool unchanged = absl::StartsWith(key, FingerprintOf(source));
+  const bool unchanged = FingerprintFor(account, source).value_or("") == fingerprint;
   MutexLock lock(mu_);
   flight->result = result;
   flight->done = true;
@@ -166,38 +192,44 @@ void Inspector::Remember(const std::string& key, const v1::DatasetManifest& mani
 }
 
 Inspector::Result Inspector::Probe(const v1::Data& data, const std::string& target,
-                                   const std::vector<std::string>& roots) {
-  FileSystem& fs = FileSystem::Posix();
-  if (const absl::Status made = fs.CreateDir(options_.scratch_dir);
-      !made.ok() && !absl::IsAlreadyExists(made)) {
+                                   const std::vector<std::string>& roots, const Account* account) {
+  FileSystem& fs = *options_.fs;
+  std::string folder = options_.scratch_dir;
+  if (account != nullptr) {
+    ASSIGN_OR_RETURN(folder, FolderOf(*account, options_.scratch_dir));
+  } else if (const absl::Status made = fs.CreateDir(folder);
+             !made.ok() && !absl::IsAlreadyExists(made)) {
     return made;
   }
-  const std::string stem = absl::StrCat(options_.scratch_dir, "/", NewUid());
-  const std::string request_path = stem + ".request", out_path = stem + ".out",
-                    log_path = stem + ".log";
+  const std::string stem = absl::StrCat(folder, "/", NewUid());
   v1::InspectDatasetRequest request;
   *request.mutable_data() = data;
   request.set_target(target);
-  RETURN_IF_ERROR(WriteFileAtomically(fs, request_path, request.SerializeAsString()));
-  Result result = RunProbe(request_path, out_path, log_path, roots);
-  for (const std::string& path : {request_path, out_path, log_path}) {
-    fs.Remove(path).IgnoreError();
-  }
+  RETURN_IF_ERROR(WriteFileAtomically(fs, stem + ".request", request.SerializeAsString()));
+  Result result = RunProbe(fs, stem, roots, account);
+  for (const char* suffix : {".request", ".out", ".log"}) fs.Remove(stem + suffix).IgnoreError();
   return result;
 }
 
-Inspector::Result Inspector::RunProbe(const std::string& request_path, const std::string& out_path,
-                                      const std::string& log_path,
-                                      const std::vector<std::string>& roots) {
+Inspector::Result Inspector::RunProbe(FileSystem& fs, const std::string& stem,
+                                      const std::vector<std::string>& roots,
+                                      const Account* account) {
+  const std::string out_path = stem + ".out", log_path = stem + ".log";
   SpawnOptions spawn;
-  spawn.argv = {options_.probe_binary, "--request", request_path, "--out", out_path};
+  spawn.argv = {options_.probe_binary, "--request", stem + ".request", "--out", out_path};
   for (const std::string& root : roots) {
     spawn.argv.push_back("--root");
     spawn.argv.push_back(root);
   }
   spawn.environment = Environment();
+  if (account != nullptr) {
+    spawn.argv.push_back("--run-as");
+    spawn.argv.push_back(FormatRunAs(account->ids));
+    spawn.environment = EnvironmentFor(*account, spawn.environment);
+    spawn.working_dir = "/";
+  }
   spawn.new_process_group = true;  // Ctrl-C in the daemon's terminal is the daemon's business.
-  const int log_fd = open(log_path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const int log_fd = OpenLog(log_path, account);
   spawn.stderr_fd = log_fd;
   const absl::StatusOr<int> pid = Spawn(spawn);
   if (log_fd >= 0) close(log_fd);
@@ -218,11 +250,10 @@ Inspector::Result Inspector::RunProbe(const std::string& request_path, const std
   if (code != 0 && code != 1) {
     const std::string how = code >= 0 ? absl::StrCat("exit code ", code)
                                       : absl::StrCat("killed by signal ", WTERMSIG(wait_status));
-    const std::string said = LastLine(FileSystem::Posix().ReadFile(log_path, 1 << 20).value_or(""));
+    const std::string said = LastLine(fs.ReadFile(log_path, 1 << 20).value_or(""));
     return ProbeFailed(said.empty() ? how : absl::StrCat(how, "; it said: ", said));
   }
-  ASSIGN_OR_RETURN(const std::string answer,
-                   FileSystem::Posix().ReadFile(out_path, kMaxAnswerBytes));
+  ASSIGN_OR_RETURN(const std::string answer, fs.ReadFile(out_path, kMaxAnswerBytes));
   if (code == 1) {
     google::rpc::Status status;
     if (!status.ParseFromString(answer)) return ProbeFailed("its answer cannot be read");

@@ -10,7 +10,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/file/file_system.h"
 #include "common/mutex.h"
+#include "server/accounts/account.h"
 #include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/experiment.pb.h"
 
@@ -23,9 +25,12 @@ namespace skytrain {
 class Inspector {
  public:
   struct Options {
-    std::string probe_binary;             // Absolute path.
-    std::string scratch_dir;              // For requests and answers; made when absent.
-    std::vector<std::string> data_roots;  // Empty: anywhere.
+    std::string probe_binary;  // Absolute path.
+    // For requests and answers; made when absent. With account_of it exists, and each user has a
+    // folder of his own in it.
+    std::string scratch_dir;
+    FileSystem* fs = &FileSystem::Posix();  // For what lies in scratch_dir.
+    std::vector<std::string> data_roots;    // Empty: anywhere.
     absl::Duration timeout = absl::Minutes(10);
     size_t max_remembered = 256;
     // Puts paths in place of names that stand for files of `owner`, and adds those to `roots`,
@@ -33,6 +38,9 @@ class Inspector {
     std::function<absl::Status(const std::string& owner, v1::Data& data,
                                std::vector<std::string>& roots)>
         locate;
+    // Mode site: the account that the probe runs as for `owner`, and with whose rights files are
+    // looked at. Its errors are passed on. Empty: as the daemon does.
+    std::function<absl::StatusOr<Account>(const std::string& owner)> account_of;
   };
   explicit Inspector(Options options);
   ~Inspector();
@@ -59,12 +67,14 @@ class Inspector {
     int64_t last_use = 0;
   };
 
+  // `account`: on whose behalf; null: as the daemon.
   Result InspectFiles(const v1::Data& data, const std::string& target,
-                      const std::vector<std::string>& roots) ABSL_LOCKS_EXCLUDED(mu_);
+                      const std::vector<std::string>& roots, const Account* account)
+      ABSL_LOCKS_EXCLUDED(mu_);
   Result Probe(const v1::Data& data, const std::string& target,
-               const std::vector<std::string>& roots);
-  Result RunProbe(const std::string& request_path, const std::string& out_path,
-                  const std::string& log_path, const std::vector<std::string>& roots);
+               const std::vector<std::string>& roots, const Account* account);
+  Result RunProbe(FileSystem& fs, const std::string& stem, const std::vector<std::string>& roots,
+                  const Account* account);
   void Remember(const std::string& key, const v1::DatasetManifest& manifest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -1,7 +1,5 @@
 #include "server/events/spool_tailer.h"
 
-#include <sys/stat.h>
-
 #include <limits>
 #include <optional>
 
@@ -13,9 +11,9 @@ namespace {
 
 constexpr uint64_t kNoEnd = std::numeric_limits<uint64_t>::max();
 
-uint64_t FileSize(const std::string& path) {
-  struct stat status;
-  return stat(path.c_str(), &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
+uint64_t FileSize(const AttemptDir& attempt, const std::string& file) {
+  const auto info = attempt.files().Info(absl::StrCat(attempt.path(), "/", file));
+  return info.ok() ? info->bytes : 0;
 }
 
 }  // namespace
@@ -39,7 +37,10 @@ SpoolTailer::SpoolTailer(const AttemptDir& attempt, const Offsets& stored) : att
 
 SpoolTailer::~SpoolTailer() = default;
 
-void SpoolTailer::SetEnd(const std::string& file, uint64_t offset) { spools_[file].end = offset; }
+void SpoolTailer::SetEnd(const std::string& file, uint64_t offset) {
+  // Whoever wrote the exit record may name anything.
+  if (AttemptDir::IsSpool(file)) spools_[file].end = offset;
+}
 
 absl::Status SpoolTailer::FindSpools() {
   const auto files = attempt_.Spools();
@@ -48,7 +49,8 @@ absl::Status SpoolTailer::FindSpools() {
   for (const auto& [file, size] : *files) {
     Spool& spool = spools_[file];
     if (spool.reader != nullptr) continue;
-    auto reader = SpoolReader::Open(absl::StrCat(attempt_.path(), "/", file), spool.position);
+    auto reader = SpoolReader::Open(absl::StrCat(attempt_.path(), "/", file), spool.position,
+                                    attempt_.files());
     if (absl::IsNotFound(reader.status())) continue;
     RETURN_IF_ERROR(reader.status());
     spool.reader = *std::move(reader);
@@ -75,7 +77,7 @@ absl::Status SpoolTailer::ReadSpool(const std::string& file, Spool& spool, int64
     absl::string_view payload;
     ASSIGN_OR_RETURN(const bool found, spool.reader->NextView(&type, &payload));
     if (!found || spool.reader->offset() > spool.end) {
-      spool.exhausted = true;
+      spool.exhausted = !spool.reader->in_damage();
       break;
     }
     *read += static_cast<int64_t>(spool.reader->offset() - spool.position);
@@ -118,7 +120,7 @@ bool SpoolTailer::ReachedEnds() const {
   for (const auto& [file, spool] : spools_) {
     if (spool.end == kNoEnd || spool.position >= spool.end) continue;
     // Not before all bytes are visible here (a network file system may show them late).
-    const bool visible = FileSize(absl::StrCat(attempt_.path(), "/", file)) >= spool.end;
+    const bool visible = FileSize(attempt_, file) >= spool.end;
     if (!visible || !spool.exhausted) return false;
   }
   return true;
@@ -128,7 +130,7 @@ uint64_t SpoolTailer::BytesBeyondEnds() const {
   uint64_t bytes = 0;
   for (const auto& [file, spool] : spools_) {
     if (spool.end == kNoEnd) continue;
-    const uint64_t size = FileSize(absl::StrCat(attempt_.path(), "/", file));
+    const uint64_t size = FileSize(attempt_, file);
     if (size > spool.end) bytes += size - spool.end;
   }
   return bytes;

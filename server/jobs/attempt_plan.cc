@@ -31,15 +31,23 @@ std::string AttemptPath(const JobManager::Options& options, const std::string& j
 
 std::string TrashPath(const std::string& attempts_dir) { return attempts_dir + "/.trash"; }
 
-std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options,
-                                       const std::string& job_uid, int attempts) {
+std::string EvaluatedModelPath(const std::string& attempt_path) {
+  return attempt_path + "/evaluated";
+}
+
+std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options, FileSystem& fs,
+                                       const std::string& job_uid, int attempts,
+                                       const std::function<bool()>& stop) {
   std::vector<std::string> folders;
   for (int number = 1; number <= attempts; ++number) {
     folders.push_back(AttemptPath(options, job_uid, number) + "/checkpoints");
   }
-  return NewestCheckpoint(folders, [&options](const absl::Status& torn) {
-    if (options.log) options.log(torn.message());
-  });
+  return NewestCheckpoint(
+      fs, folders,
+      [&options](const absl::Status& torn) {
+        if (options.log) options.log(torn.message());
+      },
+      stop);
 }
 
 v1::Limits LimitsOf(const v1::Job& job) {
@@ -56,17 +64,21 @@ Demand DemandOf(const v1::Job& job, int cpu_slots) {
   return {0, std::min(kDefaultCpus, cpu_slots)};
 }
 
-absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(
-    const JobManager::Options& options, const v1::Job& job,
-    const std::optional<Checkpoint>& resume_from) {
+absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options& options,
+                                                      const v1::Job& job,
+                                                      const std::optional<Checkpoint>& resume_from,
+                                                      const Account* account) {
   internal::v1::AttemptSpec spec;
   spec.set_job_name(job.name());
   spec.set_job_uid(job.uid());
   spec.set_number(job.attempts_size());
   if (job.has_evaluation()) {
-    ASSIGN_OR_RETURN(const ModelLocation model, options.find_model(job.evaluation().model()));
+    ASSIGN_OR_RETURN(const ModelLocation model,
+                     options.find_model(job.owner(), job.evaluation().model()));
     internal::v1::EvaluationWork& work = *spec.mutable_evaluation();
-    work.set_model_dir(model.dir);
+    work.set_model_dir(account == nullptr ? model.dir
+                                          : EvaluatedModelPath(AttemptPath(options, job.uid(),
+                                                                           job.attempts_size())));
     *work.mutable_data() = job.evaluation().data();
     work.set_split(job.evaluation().split());
     for (const v1::ModelFile& file : model.model.files()) {
@@ -86,6 +98,9 @@ absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(
   spec.set_build(options.build);
   spec.set_worker_binary(options.worker_binary);
   spec.set_cache_dir(options.cache_dir);
+  if (account != nullptr) {
+    ASSIGN_OR_RETURN(*spec.mutable_cache_dir(), FolderOf(*account, options.cache_dir));
+  }
   if (resume_from.has_value()) spec.set_resume_from(resume_from->path);
   *spec.mutable_devices() = job.attempts().rbegin()->devices();
   const Demand demand = DemandOf(job, options.cpu_slots);

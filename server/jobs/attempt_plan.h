@@ -18,9 +18,11 @@ std::string AttemptPath(const JobManager::Options& options, const std::string& j
 // Where folders of attempts are taken apart (see common/file/trash.h).
 std::string TrashPath(const std::string& attempts_dir);
 
-// The newest whole checkpoint of the first `attempts` attempts of the job.
-std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options,
-                                       const std::string& job_uid, int attempts);
+// The newest whole checkpoint of the first `attempts` attempts of the job; none once `stop` answers
+// true.
+std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options, FileSystem& fs,
+                                       const std::string& job_uid, int attempts,
+                                       const std::function<bool()>& stop);
 
 // Devices that a job's spec asks for.
 struct Demand {
@@ -34,9 +36,15 @@ Demand DemandOf(const v1::Job& job, int cpu_slots);
 v1::Limits LimitsOf(const v1::Job& job);
 
 // attempt.binpb of the newest attempt of `job`, complete, with all limits filled in. Errors are
-// those of finding the model of an evaluation, and of Options::locate_data.
+// those of finding the model of an evaluation, and of Options::locate_data. `account`: whom it runs
+// as, null: as the daemon; his cache is made where it is missing, and the model that he evaluates
+// is expected at EvaluatedModelPath.
 absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options& options,
                                                       const v1::Job& job,
-                                                      const std::optional<Checkpoint>& resume_from);
+                                                      const std::optional<Checkpoint>& resume_from,
+                                                      const Account* account);
+
+// Where an attempt that runs as another user finds the model to evaluate: the store is root's.
+std::string EvaluatedModelPath(const std::string& attempt_path);
 
 }  // namespace skytrain

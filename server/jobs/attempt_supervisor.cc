@@ -4,10 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/process/process.h"
 #include "common/status_macros.h"
 #include "common/timestamp.h"
+#include "server/jobs/attempt_launch.h"
 #include "server/jobs/attempt_plan.h"
+#include "server/jobs/attempt_processes.h"
 #include "server/jobs/node_speed.h"
 #include "server/jobs/spool_fold.h"
 #include "server/store/event_rows.h"
@@ -95,16 +96,15 @@ void AttemptSupervisor::Run() {
 }
 
 std::optional<AttemptVerdict> AttemptSupervisor::Launch() {
-  const v1::Job job = journal_->Copy().job;
-  const auto resume_from = CheckpointOf(environment_.options, job.uid(), number_ - 1);
-  const auto spec = PlanAttempt(environment_.options, job, resume_from);
-  if (!spec.ok()) return LaunchFailed(spec.status());
-  if (const absl::Status made = dir_.Create(*spec); !made.ok()) return LaunchFailed(made);
+  const auto run_as =
+      PrepareAttempt(environment_, journal_->Copy().job, dir_, [this] { return Stopped(); });
+  if (absl::IsCancelled(run_as.status())) return std::nullopt;
+  if (!run_as.ok()) return LaunchFailed(run_as.status());
   if (journal_->state() == v1::STOPPING) return StoppedBeforeStart();
   // The folder is claimed only to be safe: an error means that nothing was started.
-  if (const absl::Status launched = environment_.launcher.Launch(dir_); !launched.ok()) {
-    if (Claim(launched.message())) return LaunchFailed(launched);
-  }
+  const absl::Status launched =
+      environment_.launcher.Launch(dir_, run_as->has_value() ? &**run_as : nullptr);
+  if (!launched.ok() && Claim(launched.message())) return LaunchFailed(launched);
   return std::nullopt;
 }
 
@@ -203,7 +203,7 @@ std::optional<AttemptVerdict> AttemptSupervisor::CheckProcesses(absl::Duration n
   if (!claim_.has_value() || now - processes_checked_ < kProcessCheckInterval) return std::nullopt;
   processes_checked_ = now;
   if (claim_->has_shepherd()) {
-    if (IsAlive(claim_->shepherd()) != Liveness::kDead) return std::nullopt;
+    if (ShepherdMayLive(environment_, dir_, claim_->shepherd())) return std::nullopt;
   } else if (now - follow_since_ < environment_.options.claim_timeout) {
     return std::nullopt;  // A claim that lost its content to a power failure.
   }
@@ -215,15 +215,7 @@ std::optional<AttemptVerdict> AttemptSupervisor::CheckProcesses(absl::Duration n
   if (exit.ok() && exit->has_value()) return Settle(**exit);
   IngestRest();
   if (Stopped()) return std::nullopt;
-  return JudgeLost(OfEarlierBoot());
-}
-
-bool AttemptSupervisor::OfEarlierBoot() const {
-  const auto claim = dir_.ReadClaim();
-  const auto self = Self();
-  return claim.ok() && claim->has_value() && (*claim)->has_shepherd() && self.ok() &&
-         (*claim)->shepherd().host() == self->host() &&
-         (*claim)->shepherd().boot_id() != self->boot_id();
+  return JudgeLost(OfEarlierBoot(dir_));
 }
 
 std::optional<AttemptVerdict> AttemptSupervisor::Settle(const internal::v1::ExitRecord& exit) {
@@ -239,7 +231,7 @@ std::optional<AttemptVerdict> AttemptSupervisor::Settle(const internal::v1::Exit
       break;
     }
     // What a power loss took from a spool does not come any more.
-    if (stored && OfEarlierBoot()) break;
+    if (stored && OfEarlierBoot(dir_)) break;
     if (stored) {
       watcher_.Wait(environment_.options.poll_interval);
     } else {
@@ -364,7 +356,8 @@ bool AttemptSupervisor::End(AttemptVerdict verdict) {
   }
   std::optional<int64_t> step;
   if (verdict.end != v1::COMPLETED && job.has_experiment()) {
-    if (auto checkpoint = CheckpointOf(environment_.options, job.uid(), number_)) {
+    if (auto checkpoint = CheckpointOf(environment_.options, environment_.fs, job.uid(), number_,
+                                       [this] { return Stopped(); })) {
       step = checkpoint->step;
     }
   }

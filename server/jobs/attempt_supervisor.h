@@ -84,8 +84,6 @@ class AttemptSupervisor {
   std::optional<AttemptVerdict> CheckClaim(absl::Duration now);
   std::optional<AttemptVerdict> CheckProcesses(absl::Duration now);
   std::optional<AttemptVerdict> Settle(const internal::v1::ExitRecord& exit);
-  // The shepherd that claimed it lived before this machine was last started.
-  bool OfEarlierBoot() const;
   void PassOnStop();
   // limits.grace of the attempt.
   absl::Duration Grace() const;

@@ -5,9 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/utf8.h"
 
 namespace skytrain {
 namespace {
+
+constexpr size_t kLongestMessage = 16 << 10;  // It is part of the job, which every list shows.
 
 // What is said of each end when the run itself left no words, and what to try.
 struct EndText {
@@ -79,6 +82,7 @@ AttemptVerdict JudgeExit(const internal::v1::ExitRecord& exit,
       verdict.message = absl::StrCat(text->what, " ", text->advice);
     }
   }
+  verdict.message = std::string(Utf8Prefix(verdict.message, kLongestMessage));
   return verdict;
 }
 

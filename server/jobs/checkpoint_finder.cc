@@ -7,7 +7,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/digest/digest.h"
-#include "common/file/file_system.h"
 #include "nlohmann/json.hpp"
 
 namespace skytrain {
@@ -17,9 +16,17 @@ using Json = nlohmann::json;
 
 constexpr absl::string_view kPrefix = "step-";
 constexpr uint64_t kMaxStateBytes = 16 << 20;
+constexpr int kDeepestState = 64;
 
 absl::Status Torn(const std::string& path, absl::string_view why) {
   return absl::DataLossError(absl::StrCat("checkpoint ", path, " is not whole: ", why));
+}
+
+// A damaged or forged text may nest without end, and what walks through the values recurses.
+Json ParseState(const std::string& text) {
+  return Json::parse(
+      text, [](int depth, Json::parse_event_t, Json&) { return depth <= kDeepestState; },
+      /*allow_exceptions=*/false);
 }
 
 // Null when `object` is none, or has no such member.
@@ -31,10 +38,11 @@ const Json* Member(const Json& object, const char* name) {
 
 }  // namespace
 
-absl::Status CheckCheckpoint(const std::string& path) {
-  const auto text = FileSystem::Posix().ReadFile(path + "/state.json", kMaxStateBytes);
+absl::Status CheckCheckpoint(FileSystem& fs, const std::string& path,
+                             const std::function<bool()>& stop) {
+  const auto text = fs.ReadFile(path + "/state.json", kMaxStateBytes);
   if (!text.ok()) return Torn(path, text.status().message());
-  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const Json json = ParseState(*text);
   const Json* state = Member(json, "state");
   const Json* digest = Member(json, "sha256");
   if (state == nullptr || digest == nullptr || *digest != Sha256Hex(state->dump())) {
@@ -46,20 +54,24 @@ absl::Status CheckCheckpoint(const std::string& path) {
   }
   for (const auto& [file, entry] : files->items()) {
     const Json* expected = Member(entry, "sha256");
-    if (expected == nullptr || absl::StrContains(file, "/")) {
+    if (expected == nullptr || absl::StrContains(file, "/") || file.empty()) {
       return Torn(path, "state.json has an unknown layout");
     }
-    const auto actual = Sha256HexOfFile(absl::StrCat(path, "/", file));
+    const std::string file_path = absl::StrCat(path, "/", file);
+    const auto fd = fs.Open(file_path, FileSystem::Access::kRead);
+    if (!fd.ok()) return Torn(path, fd.status().message());
+    const auto actual = Sha256HexOfRest(*fd, file_path, stop);
+    if (absl::IsCancelled(actual.status())) return actual.status();
     if (!actual.ok()) return Torn(path, actual.status().message());
     if (*expected != *actual) return Torn(path, absl::StrCat(file, " differs from its SHA-256"));
   }
   return absl::OkStatus();
 }
 
-std::optional<int64_t> BestStep(const std::string& path) {
-  const auto text = FileSystem::Posix().ReadFile(path + "/state.json", kMaxStateBytes);
+std::optional<int64_t> BestStep(FileSystem& fs, const std::string& path) {
+  const auto text = fs.ReadFile(path + "/state.json", kMaxStateBytes);
   if (!text.ok()) return std::nullopt;
-  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const Json json = ParseState(*text);
   const Json* state = Member(json, "state");
   const Json* best = state == nullptr ? nullptr : Member(*state, "best");
   const Json* step = best == nullptr ? nullptr : Member(*best, "step");
@@ -67,12 +79,12 @@ std::optional<int64_t> BestStep(const std::string& path) {
   return step->get<int64_t>();
 }
 
-std::optional<Checkpoint> NewestCheckpoint(
-    const std::vector<std::string>& folders,
-    const std::function<void(const absl::Status&)>& on_torn) {
+std::optional<Checkpoint> NewestCheckpoint(FileSystem& fs, const std::vector<std::string>& folders,
+                                           const std::function<void(const absl::Status&)>& on_torn,
+                                           const std::function<bool()>& stop) {
   std::vector<Checkpoint> candidates;
   for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
-    const auto names = FileSystem::Posix().ListDir(*folder);
+    const auto names = fs.ListDir(*folder);
     if (!names.ok()) continue;  // The attempt came to no checkpoint.
     for (const std::string& name : *names) {
       Checkpoint candidate;
@@ -86,8 +98,9 @@ std::optional<Checkpoint> NewestCheckpoint(
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Checkpoint& a, const Checkpoint& b) { return a.step > b.step; });
   for (Checkpoint& candidate : candidates) {
-    const absl::Status whole = CheckCheckpoint(candidate.path);
+    const absl::Status whole = CheckCheckpoint(fs, candidate.path, stop);
     if (whole.ok()) return std::move(candidate);
+    if (absl::IsCancelled(whole)) return std::nullopt;
     on_torn(whole);
   }
   return std::nullopt;

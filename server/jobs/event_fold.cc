@@ -133,7 +133,7 @@ void FoldProgress(absl::string_view bytes, v1::Job& job) {
   v1::Progress event;
   if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
   v1::JobProgress& progress = *job.mutable_progress();
-  progress.set_phase(event.phase());
+  progress.set_phase(std::string(Utf8Prefix(event.phase(), kMaxNameBytes)));
   progress.set_epoch(event.epoch());
   progress.set_epochs(event.epochs());
   progress.set_images_per_second(event.images_per_second());

@@ -84,7 +84,7 @@ absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
   AdmittedJob admitted;
   *admitted.job.mutable_evaluation() = evaluation;
   RETURN_IF_ERROR(CheckDemand(options, admitted.job, "evaluation."));
-  ASSIGN_OR_RETURN(const ModelLocation location, options.find_model(evaluation.model()));
+  ASSIGN_OR_RETURN(const ModelLocation location, options.find_model(owner, evaluation.model()));
   // "models/M" means the version that is the newest now, not when the job runs.
   admitted.job.mutable_evaluation()->set_model(location.model.name());
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,

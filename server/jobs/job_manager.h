@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/file/file_system.h"
+#include "server/accounts/account.h"
 #include "server/devices/gpu_guard.h"
 #include "server/events/event_hub.h"
 #include "server/jobs/launcher.h"
@@ -55,7 +56,7 @@ class JobManager {
     std::string lost_and_found_dir;  // state_dir/lost+found: jobs that cannot be read.
     std::string worker_binary;
     std::string build;                     // Goes into attempt.binpb.
-    std::string cache_dir;                 // Decode-once cache of the workers.
+    std::string cache_dir;                 // Decode-once cache; with account_of: a folder each.
     std::vector<std::string> data_roots;   // Resolved.
     std::vector<std::string> gpu_devices;  // "gpu:0", …
     int cpu_slots = 1;                     // Devices "cpu:0" … of one core each.
@@ -75,6 +76,9 @@ class JobManager {
     absl::Duration undead_after = absl::Seconds(20);
     absl::Duration poll_interval = absl::Milliseconds(250);  // Beside inotify.
 
+    // Mode site: the account that the jobs of an owner run as, looked up at each submit and launch.
+    // Its errors refuse the job. Empty: everything runs as the daemon does.
+    std::function<absl::StatusOr<Account>(const std::string& owner)> account_of;
     // What the probe finds in a data set (cached). Its DATA_* and OUTSIDE_DATA_ROOTS errors are
     // passed to the client as they are.
     std::function<absl::StatusOr<v1::DatasetManifest>(
@@ -91,8 +95,9 @@ class JobManager {
     std::function<absl::StatusOr<v1::Model>(const v1::Job& job, int attempt,
                                             const std::string& attempt_dir)>
         publish_model;
-    // Finds "models/M/versions/N" for an evaluation. MODEL_NOT_FOUND.
-    std::function<absl::StatusOr<ModelLocation>(const std::string& name)> find_model;
+    // Finds "models/M/versions/N" for an evaluation by `owner`. MODEL_NOT_FOUND.
+    std::function<absl::StatusOr<ModelLocation>(const std::string& owner, const std::string& name)>
+        find_model;
     StateOutbox outbox;  // May be empty: nobody is told of state changes.
     // One line for the daemon's log. May be empty. Any thread.
     std::function<void(absl::string_view line)> log;

@@ -62,6 +62,7 @@ absl::StatusOr<v1::CreateJobResponse> JobSubmission::Create(const Caller& caller
 
 absl::StatusOr<AdmittedJob> JobSubmission::Check(const Caller& caller,
                                                  const v1::CreateJobRequest& request) {
+  if (options_.account_of) RETURN_IF_ERROR(options_.account_of(caller.owner).status());
   ASSIGN_OR_RETURN(AdmittedJob admitted, Admit(options_, request, caller.owner));
   const Demand demand = DemandOf(admitted.job, options_.cpu_slots);
   if (demand.gpus > 0) {

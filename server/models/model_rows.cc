@@ -52,14 +52,16 @@ absl::Status InsertModel(Connection& connection, const ModelRow& row) {
 }
 
 absl::StatusOr<std::optional<ModelRow>> FindModel(Connection& connection, absl::string_view model,
-                                                  int version) {
+                                                  int version,
+                                                  const std::optional<std::string>& owner) {
   ASSIGN_OR_RETURN(
       Statement select,
       connection.Prepare(
           "SELECT model, version, job_uid, owner, create_time, proto, crc32c FROM models "
-          "WHERE model = ?1 AND (?2 = 0 OR version = ?2) "
+          "WHERE model = ?1 AND (?2 = 0 OR version = ?2) AND (?3 IS NULL OR owner = ?3) "
           "ORDER BY version DESC LIMIT 1"));
   select.BindText(1, model).Bind(2, version);
+  if (owner.has_value()) select.BindText(3, *owner);
   return FirstRow(select);
 }
 
@@ -76,17 +78,19 @@ absl::StatusOr<std::optional<ModelRow>> FindModelOfJob(Connection& connection,
 
 absl::StatusOr<std::vector<ModelRow>> ListModels(Connection& connection,
                                                  const std::optional<ModelPosition>& after,
-                                                 int limit) {
+                                                 int limit,
+                                                 const std::optional<std::string>& owner) {
   ASSIGN_OR_RETURN(
       Statement select,
       connection.Prepare(
           "SELECT model, version, job_uid, owner, create_time, proto, crc32c FROM models "
-          "WHERE (create_time, model, version) < (?1, ?2, ?3) "
+          "WHERE (create_time, model, version) < (?1, ?2, ?3) AND (?5 IS NULL OR owner = ?5) "
           "ORDER BY create_time DESC, model DESC, version DESC LIMIT ?4"));
   select.Bind(1, after ? after->create_time : std::numeric_limits<int64_t>::max())
       .BindText(2, after ? absl::string_view(after->model) : "")
       .Bind(3, after ? after->version : 0)
       .Bind(4, limit);
+  if (owner.has_value()) select.BindText(5, *owner);
   std::vector<ModelRow> rows;
   while (true) {
     ASSIGN_OR_RETURN(const bool more, select.Step());
@@ -95,9 +99,12 @@ absl::StatusOr<std::vector<ModelRow>> ListModels(Connection& connection,
   }
 }
 
-absl::StatusOr<std::vector<std::string>> ModelNames(Connection& connection) {
+absl::StatusOr<std::vector<std::string>> ModelNames(Connection& connection,
+                                                    const std::optional<std::string>& owner) {
   ASSIGN_OR_RETURN(Statement select,
-                   connection.Prepare("SELECT DISTINCT model FROM models LIMIT 1000"));
+                   connection.Prepare("SELECT DISTINCT model FROM models "
+                                      "WHERE (?1 IS NULL OR owner = ?1) LIMIT 1000"));
+  if (owner.has_value()) select.BindText(1, *owner);
   std::vector<std::string> names;
   while (true) {
     ASSIGN_OR_RETURN(const bool more, select.Step());

@@ -25,9 +25,10 @@ struct ModelRow {
 
 // ALREADY_EXISTS when the version is taken or the job has published before.
 absl::Status InsertModel(Connection& connection, const ModelRow& row);
-// version 0: the newest.
+// version 0: the newest. `owner` nullopt: of anybody.
 absl::StatusOr<std::optional<ModelRow>> FindModel(Connection& connection, absl::string_view model,
-                                                  int version);
+                                                  int version,
+                                                  const std::optional<std::string>& owner);
 absl::StatusOr<std::optional<ModelRow>> FindModelOfJob(Connection& connection,
                                                        absl::string_view job_uid);
 
@@ -40,8 +41,10 @@ struct ModelPosition {
 // Newest first, after `after` (nullopt: from the start).
 absl::StatusOr<std::vector<ModelRow>> ListModels(Connection& connection,
                                                  const std::optional<ModelPosition>& after,
-                                                 int limit);
+                                                 int limit,
+                                                 const std::optional<std::string>& owner);
 // All names, for suggestions; at most 1000.
-absl::StatusOr<std::vector<std::string>> ModelNames(Connection& connection);
+absl::StatusOr<std::vector<std::string>> ModelNames(Connection& connection,
+                                                    const std::optional<std::string>& owner);
 
 }  // namespace skytrain

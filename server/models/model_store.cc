@@ -1,9 +1,6 @@
 #include "server/models/model_store.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <optional>
@@ -29,7 +26,11 @@ namespace {
 
 constexpr char kWeights[] = "model.safetensors";
 constexpr char kCard[] = "model.json";
-constexpr uint64_t kMaxCardBytes = 16 << 20;
+constexpr uint64_t kMaxCardBytes = 4 << 20;  // What a message to a client may have.
+// Of one model. Who can write to an attempt's folder could else fill the disk of all.
+constexpr int kMostFiles = 64;
+constexpr uint64_t kMostBytes = uint64_t{64} << 30;
+constexpr uint64_t kReservedBytes = 256 << 20;  // Kept free for everything else.
 constexpr int kDefaultPageSize = 50;
 constexpr int kMaxPageSize = 1000;
 
@@ -43,25 +44,23 @@ absl::StatusOr<v1::Model> ModelOf(const ModelRow& row) {
   return model;
 }
 
+absl::Status TooLarge(absl::StatusCode code, const std::string& path, absl::string_view why) {
+  return absl::Status(code, absl::StrCat("the model in ", path, " ", why));
+}
+
 // The same file under a second name, or a synced copy where the file system cannot do that.
-absl::Status LinkOrCopy(FileSystem& fs, const std::string& from, const std::string& to) {
+absl::Status LinkOrCopy(FileSystem& fs, const std::string& from, const std::string& to,
+                        uint64_t bytes) {
   const absl::Status linked = fs.Link(from, to);
   if (!absl::IsFailedPrecondition(linked)) return linked;
-  const int fd = open(from.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", from));
-  auto file = fs.CreateExclusive(to);
-  absl::Status status = file.status();
-  std::string chunk(1 << 20, 0);
-  while (status.ok()) {
-    const ssize_t length = read(fd, chunk.data(), chunk.size());
-    if (length < 0) status = absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", from));
-    if (length <= 0) break;
-    status = (*file)->Append(absl::string_view(chunk.data(), length));
+  struct statvfs disk;
+  if (statvfs(ParentOf(to).c_str(), &disk) == 0 &&
+      bytes + kReservedBytes > uint64_t{disk.f_bavail} * disk.f_frsize) {
+    return TooLarge(
+        absl::StatusCode::kResourceExhausted, ParentOf(from),
+        absl::StrCat("has a file of ", bytes, " bytes, for which the disk has no room"));
   }
-  close(fd);
-  if (status.ok()) status = (*file)->Sync();
-  if (status.ok()) status = (*file)->Close();
-  return status;
+  return CopyFile(fs, from, to, bytes);
 }
 
 absl::Status MakeDir(FileSystem& fs, const std::string& path) {
@@ -88,8 +87,17 @@ absl::StatusOr<std::optional<ModelPosition>> PositionOf(const std::string& token
 
 }  // namespace
 
-ModelStore::ModelStore(std::string models_dir, Database& database, FileSystem& fs, Clock& clock)
-    : models_dir_(std::move(models_dir)), database_(database), fs_(fs), clock_(clock) {}
+ModelStore::ModelStore(std::string models_dir, Database& database, FileSystem& fs, Clock& clock,
+                       bool visible_to_all)
+    : models_dir_(std::move(models_dir)),
+      database_(database),
+      fs_(fs),
+      clock_(clock),
+      visible_to_all_(visible_to_all) {}
+
+std::optional<std::string> ModelStore::OwnerFor(const Viewer& viewer) const {
+  return viewer.admin || visible_to_all_ ? std::nullopt : std::optional(viewer.owner);
+}
 
 absl::StatusOr<v1::Model> ModelStore::Publish(const v1::Job& job, const std::string& attempt_dir) {
   ASSIGN_OR_RETURN(const std::string id, ParseJobName(job.name()));
@@ -97,7 +105,7 @@ absl::StatusOr<v1::Model> ModelStore::Publish(const v1::Job& job, const std::str
   std::optional<ModelRow> published, newest;
   RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(published, FindModelOfJob(connection, job.uid()));
-    ASSIGN_OR_RETURN(newest, FindModel(connection, id, 0));
+    ASSIGN_OR_RETURN(newest, FindModel(connection, id, 0, std::nullopt));
     return absl::OkStatus();
   }));
   if (published.has_value()) return ModelOf(*published);
@@ -143,16 +151,23 @@ absl::Status ModelStore::CopyFiles(const std::string& from, const std::string& i
   ASSIGN_OR_RETURN(std::vector<std::string> names, fs_.ListDir(from));
   std::sort(names.begin(), names.end());
   std::string weights_sha256;
+  uint64_t left = kMostBytes;
   for (const std::string& name : names) {
     const std::string source = absl::StrCat(from, "/", name);
-    struct stat info;
-    if (lstat(source.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    ASSIGN_OR_RETURN(const FileInfo info, fs_.Info(source));
+    if (info.kind != FileInfo::Kind::kFile) continue;
+    if (model->files_size() == kMostFiles || info.bytes > left) {
+      return TooLarge(
+          absl::StatusCode::kOutOfRange, from,
+          absl::StrCat("has more than ", kMostFiles, " files or ", kMostBytes, " bytes"));
+    }
+    left -= info.bytes;
     const std::string target = absl::StrCat(tmp_dir, "/", name);
-    RETURN_IF_ERROR(LinkOrCopy(fs_, source, target));
+    RETURN_IF_ERROR(LinkOrCopy(fs_, source, target, info.bytes));
     v1::ModelFile* file = model->add_files();
     file->set_name(name);
     file->set_blob(absl::StrCat(model->name(), "/files/", name));
-    file->set_size_bytes(info.st_size);
+    file->set_size_bytes(static_cast<int64_t>(info.bytes));
     ASSIGN_OR_RETURN(*file->mutable_sha256(), Sha256HexOfFile(target));
     if (name == kWeights) weights_sha256 = file->sha256();
   }
@@ -171,14 +186,14 @@ absl::Status ModelStore::CopyFiles(const std::string& from, const std::string& i
   return fs_.SyncDir(models_dir_);
 }
 
-absl::StatusOr<v1::Model> ModelStore::Get(absl::string_view name) {
+absl::StatusOr<v1::Model> ModelStore::Get(absl::string_view name, const Viewer& viewer) {
   ASSIGN_OR_RETURN(const ModelName parsed, ParseModelName(name));
   std::optional<ModelRow> row;
   std::vector<std::string> names;
   RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(row, FindModel(connection, parsed.model, parsed.version));
+    ASSIGN_OR_RETURN(row, FindModel(connection, parsed.model, parsed.version, OwnerFor(viewer)));
     if (!row.has_value()) {
-      ASSIGN_OR_RETURN(names, ModelNames(connection));
+      ASSIGN_OR_RETURN(names, ModelNames(connection, OwnerFor(viewer)));
     }
     return absl::OkStatus();
   }));
@@ -187,17 +202,19 @@ absl::StatusOr<v1::Model> ModelStore::Get(absl::string_view name) {
   const std::string nearest = known ? "" : NearestName(parsed.model, names);
   return ErrorWithReason(
       absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
-      absl::StrCat("there is no model ", parsed.ToString(),
+      absl::StrCat("there is no model ",
+                   parsed.version == 0 ? absl::StrCat("models/", parsed.model) : parsed.ToString(),
                    nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?")));
 }
 
-absl::StatusOr<v1::ListModelsResponse> ModelStore::List(const v1::ListModelsRequest& request) {
+absl::StatusOr<v1::ListModelsResponse> ModelStore::List(const v1::ListModelsRequest& request,
+                                                        const Viewer& viewer) {
   ASSIGN_OR_RETURN(const auto after, PositionOf(request.page_token()));
   const int limit =
       request.page_size() > 0 ? std::min(request.page_size(), kMaxPageSize) : kDefaultPageSize;
   std::vector<ModelRow> rows;
   RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(rows, ListModels(connection, after, limit + 1));
+    ASSIGN_OR_RETURN(rows, ListModels(connection, after, limit + 1, OwnerFor(viewer)));
     return absl::OkStatus();
   }));
   v1::ListModelsResponse response;

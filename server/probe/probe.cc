@@ -1,8 +1,8 @@
 // skytrain-probe: looks into a data set in a process of its own, so that untrusted files stay out
 // of the daemon.
 //
-//   skytrain-probe --request FILE --out FILE [--root DIR]...   for the daemon
-//   skytrain-probe PATH                                        for people
+//   skytrain-probe --request FILE --out FILE [--root DIR]... [--run-as UID:GID:GROUP,…]   for the
+//   daemon skytrain-probe PATH                                        for people
 //
 // FILEs are serialized messages: v1.InspectDatasetRequest in; out comes v1.DatasetManifest (exit 0)
 // or google.rpc.Status (exit 1). Exit 2: wrong usage, or no answer could be written.
@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/process/run_as.h"
 #include "common/sanitizers.h"
 #include "server/data/dataset.h"
 #include "server/probe/answer.h"
@@ -27,6 +28,7 @@ constexpr rlim_t kCpuSeconds = 600;
 struct Arguments {
   std::string request, out, path;
   std::vector<std::string> roots;
+  std::string run_as;  // Whom to become before any file is opened; empty: stays itself.
 };
 
 bool Parse(const std::vector<std::string>& words, Arguments& arguments) {
@@ -38,6 +40,8 @@ bool Parse(const std::vector<std::string>& words, Arguments& arguments) {
       arguments.out = words[++i];
     } else if (words[i] == "--root" && has_value) {
       arguments.roots.push_back(words[++i]);
+    } else if (words[i] == "--run-as" && has_value) {
+      arguments.run_as = words[++i];
     } else if (words[i].rfind("--", 0) != 0 && arguments.path.empty()) {
       arguments.path = words[i];
     } else {
@@ -97,9 +101,17 @@ int ShowToPeople(const Arguments& arguments) {
 int Main(int argc, char** argv) {
   Arguments arguments;
   if (!Parse(std::vector<std::string>(argv + 1, argv + argc), arguments)) {
-    std::cerr << "usage: skytrain-probe --request FILE --out FILE [--root DIR]...\n"
+    std::cerr << "usage: skytrain-probe --request FILE --out FILE [--root DIR]... [--run-as USER]\n"
                  "       skytrain-probe PATH\n";
     return 2;
+  }
+  if (!arguments.run_as.empty()) {
+    const auto user = ParseRunAs(arguments.run_as);
+    const absl::Status became = user.ok() ? BecomeUser(*user) : user.status();
+    if (!became.ok()) {
+      std::cerr << "skytrain-probe: " << became.message() << "\n";
+      return 2;
+    }
   }
   LimitThisProcess();
   return arguments.path.empty() ? ServeRequest(arguments) : ShowToPeople(arguments);

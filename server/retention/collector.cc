@@ -1,22 +1,20 @@
 #include "server/retention/collector.h"
 
-#include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/file/posix_error.h"
 #include "common/file/trash.h"
 #include "common/ids.h"
 #include "common/page.h"
 #include "common/status_macros.h"
 #include "common/timestamp.h"
+#include "server/accounts/owner_links.h"
 #include "server/jobs/attempt_plan.h"
 #include "server/retention/inventory.h"
 #include "server/store/event_rows.h"
@@ -34,11 +32,11 @@ std::string Text(absl::Duration duration) {
 }
 
 // Whoever uses an entry of the cache holds a shared lock on it.
-bool IsOpen(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
-  close(fd);
+bool IsOpen(FileSystem& fs, const std::string& path) {
+  const auto fd = fs.Open(path, FileSystem::Access::kRead);
+  if (!fd.ok()) return false;
+  const bool locked = flock(*fd, LOCK_EX | LOCK_NB) != 0;
+  close(*fd);
   return locked;
 }
 
@@ -64,6 +62,7 @@ class Collection {
     Orphans();
     Uploads();
     Cache();
+    if (!dry_run_ && !options_.inputs_dir.empty()) RemoveLeftLinks(options_.inputs_dir);
     return std::move(response_);
   }
 
@@ -93,8 +92,7 @@ class Collection {
     if (!IsOlder(end, options_.policy.jobs, now_)) return false;
     int64_t bytes = 0;
     for (const v1::Attempt& attempt : job.attempts()) {
-      bytes +=
-          TreeBytes(absl::StrCat(options_.attempts_dir, "/", job.uid(), "-", attempt.number()));
+      bytes += TreeBytes(fs_, AttemptFolder(job, attempt.number()));
     }
     return Take(job.name(),
                 absl::StrCat("finished ", Text(now_ - end), " ago; retention.jobs is ",
@@ -114,18 +112,27 @@ class Collection {
       Take(absl::StrCat(job.name(), "/attempts/", surplus.attempt, "/checkpoints/step-",
                         surplus.step),
            absl::StrCat("the job is over; retention.checkpoints is ", options_.policy.checkpoints),
-           TreeBytes(surplus.path), [&] { return trash_.Discard(surplus.path); });
+           TreeBytes(fs_, surplus.path), [&] { return Discard(job, surplus); });
     }
     const auto tails = SpoolTails(fs_, database_, options_.attempts_dir, job);
     if (!tails.ok()) return Log(tails.status().message());
     for (const SpoolTail& tail : *tails) {
       Take(absl::StrCat(job.name(), "/attempts/", tail.attempt, "/", tail.file),
-           "written behind the attempt's end", tail.bytes, [&] {
-             return truncate(tail.path.c_str(), tail.end) == 0
-                        ? absl::OkStatus()
-                        : PosixError(errno, "cut", tail.path);
-           });
+           "written behind the attempt's end", tail.bytes,
+           [&] { return fs_.Truncate(tail.path, static_cast<uint64_t>(tail.end)); });
     }
+  }
+
+  std::string AttemptFolder(const v1::Job& job, int attempt) const {
+    return absl::StrCat(options_.attempts_dir, "/", job.uid(), "-", attempt);
+  }
+
+  // Within the attempt's own folder: what lies in it may be another user's, and is not led out.
+  absl::Status Discard(const v1::Job& job, const CheckpointFolder& checkpoint) {
+    Trash trash(fs_, AttemptFolder(job, checkpoint.attempt) + "/.trash");
+    RETURN_IF_ERROR(trash.Empty());  // What a daemon left that died here.
+    RETURN_IF_ERROR(trash.Discard(checkpoint.path));
+    return trash.Empty();
   }
 
   // All but the newest batch, which tells how the job ended.
@@ -161,7 +168,7 @@ class Collection {
     if (!orphans.ok()) return Log(orphans.status().message());
     for (const std::string& path : *orphans) {
       Take(absl::StrCat("attempts/", path.substr(path.rfind('/') + 1)), "its job is gone",
-           TreeBytes(path), [&] { return trash_.Discard(path); });
+           TreeBytes(fs_, path), [&] { return trash_.Discard(path); });
     }
   }
 
@@ -188,8 +195,8 @@ class Collection {
     for (const CacheEntry& entry :
          SurplusCache(CacheEntries(fs_, options_.cache_dir), options_.policy.cache_bytes)) {
       // Who opens it just now keeps what he has mapped.
-      if (IsOpen(entry.path)) continue;
-      Take(absl::StrCat("cache/", entry.path.substr(entry.path.rfind('/') + 1)), reason,
+      if (IsOpen(fs_, entry.path)) continue;
+      Take(absl::StrCat("cache/", entry.path.substr(options_.cache_dir.size() + 1)), reason,
            entry.bytes, [&] { return fs_.Remove(entry.path); });
     }
   }

@@ -33,6 +33,7 @@ class Collector {
     RetentionPolicy policy;
     std::string attempts_dir;
     std::string cache_dir;
+    std::string inputs_dir;  // Of users' names for uploads (mode: site); empty: there are none.
     // One line for the daemon's log. May be empty. Any thread.
     std::function<void(absl::string_view line)> log;
     absl::Duration interval = absl::Hours(1);

@@ -1,11 +1,7 @@
 #include "server/retention/inventory.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <filesystem>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
@@ -27,6 +23,7 @@ namespace {
 constexpr char kCacheSuffix[] = ".images";
 constexpr absl::string_view kStepPrefix = "step-";
 constexpr int kJobsAtOnce = 200;
+constexpr int kDeepestTree = 64;
 
 uint64_t TerminalStates() {
   uint64_t states = 0;
@@ -59,6 +56,20 @@ absl::Status ForEachJob(Database& database, uint64_t states,
   return absl::OkStatus();
 }
 
+// The files of one folder.
+void AddCacheEntries(FileSystem& fs, const std::string& folder, std::vector<CacheEntry>& entries) {
+  for (const std::string& name : fs.ListDir(folder).value_or(std::vector<std::string>())) {
+    if (!absl::EndsWith(name, kCacheSuffix)) continue;
+    CacheEntry entry;
+    entry.path = absl::StrCat(folder, "/", name);
+    const auto info = fs.Info(entry.path);
+    if (!info.ok() || info->kind != FileInfo::Kind::kFile) continue;
+    entry.bytes = static_cast<int64_t>(std::min(info->bytes, info->disk_bytes));
+    entry.last_use = info->modified;
+    entries.push_back(std::move(entry));
+  }
+}
+
 std::string AttemptFolder(const std::string& attempts_dir, const v1::Job& job, int number) {
   return absl::StrCat(attempts_dir, "/", job.uid(), "-", number);
 }
@@ -81,17 +92,21 @@ absl::StatusOr<absl::flat_hash_set<std::string>> BlobsOfLiveJobs(Database& datab
   return blobs;
 }
 
-int64_t TreeBytes(const std::string& path) {
-  std::error_code error;
+int64_t TreeBytes(FileSystem& fs, const std::string& path) {
   int64_t bytes = 0;
-  std::filesystem::recursive_directory_iterator files(path, error);
-  while (!error && files != std::filesystem::recursive_directory_iterator()) {
-    std::error_code ignored;
-    if (files->is_regular_file(ignored) && !files->is_symlink(ignored)) {
-      const auto size = files->file_size(ignored);
-      if (!ignored) bytes += static_cast<int64_t>(size);
+  std::vector<std::pair<std::string, int>> folders = {{path, 0}};
+  while (!folders.empty()) {
+    const auto [folder, depth] = std::move(folders.back());
+    folders.pop_back();
+    for (const std::string& name : fs.ListDir(folder).value_or(std::vector<std::string>())) {
+      const std::string below = absl::StrCat(folder, "/", name);
+      const auto info = fs.Info(below);
+      if (!info.ok()) continue;
+      if (info->kind == FileInfo::Kind::kFile) bytes += static_cast<int64_t>(info->bytes);
+      if (info->kind == FileInfo::Kind::kFolder && depth < kDeepestTree) {
+        folders.emplace_back(below, depth + 1);
+      }
     }
-    files.increment(error);
   }
   return bytes;
 }
@@ -121,7 +136,7 @@ std::vector<CheckpointFolder> Checkpoints(FileSystem& fs, const std::string& att
     return std::pair(a.attempt, a.step) < std::pair(b.attempt, b.step);
   };
   std::sort(checkpoints.begin(), checkpoints.end(), newer);
-  const std::optional<int64_t> best = BestStep(checkpoints.back().path);
+  const std::optional<int64_t> best = BestStep(fs, checkpoints.back().path);
   for (auto checkpoint = checkpoints.rbegin(); checkpoint != checkpoints.rend(); ++checkpoint) {
     if (best != checkpoint->step) continue;
     checkpoint->best = true;
@@ -132,17 +147,13 @@ std::vector<CheckpointFolder> Checkpoints(FileSystem& fs, const std::string& att
 
 std::vector<CacheEntry> CacheEntries(FileSystem& fs, const std::string& cache_dir) {
   std::vector<CacheEntry> entries;
+  AddCacheEntries(fs, cache_dir, entries);
   const auto names = fs.ListDir(cache_dir);
   if (!names.ok()) return entries;  // Nothing was decoded yet.
   for (const std::string& name : *names) {
-    if (!absl::EndsWith(name, kCacheSuffix)) continue;
-    CacheEntry entry;
-    entry.path = absl::StrCat(cache_dir, "/", name);
-    struct stat status;
-    if (stat(entry.path.c_str(), &status) != 0) continue;
-    entry.bytes = status.st_size;
-    entry.last_use = absl::TimeFromTimespec(status.st_mtim);
-    entries.push_back(std::move(entry));
+    const std::string folder = absl::StrCat(cache_dir, "/", name);
+    const auto info = fs.Info(folder);
+    if (info.ok() && info->kind == FileInfo::Kind::kFolder) AddCacheEntries(fs, folder, entries);
   }
   return entries;
 }

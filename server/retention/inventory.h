@@ -20,7 +20,7 @@ namespace skytrain {
 absl::StatusOr<std::vector<v1::Job>> FinishedJobs(Database& database);
 
 // Bytes of all files below `path`; what cannot be read counts nothing.
-int64_t TreeBytes(const std::string& path);
+int64_t TreeBytes(FileSystem& fs, const std::string& path);
 
 // The finished checkpoint folders of all attempts of a job.
 std::vector<CheckpointFolder> Checkpoints(FileSystem& fs, const std::string& attempts_dir,
@@ -30,7 +30,7 @@ std::vector<CheckpointFolder> Checkpoints(FileSystem& fs, const std::string& att
 // out.
 absl::StatusOr<absl::flat_hash_set<std::string>> BlobsOfLiveJobs(Database& database);
 
-// Files of decoded data sets.
+// Files of decoded data sets, in `cache_dir` and in the folders of users in it.
 std::vector<CacheEntry> CacheEntries(FileSystem& fs, const std::string& cache_dir);
 
 // Folders of attempts whose job is not in the database.

@@ -7,8 +7,8 @@ namespace skytrain {
 grpc::ServerUnaryReactor* ModelServiceImpl::GetModel(grpc::CallbackServerContext* context,
                                                      const v1::GetModelRequest* request,
                                                      v1::Model* response) {
-  return calls_.Run(context, [=, this](const Caller&) -> absl::Status {
-    ASSIGN_OR_RETURN(*response, models_.Get(request->name()));
+  return calls_.Run(context, [=, this](const Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(*response, models_.Get(request->name(), {caller.owner, caller.admin}));
     return absl::OkStatus();
   });
 }
@@ -16,8 +16,8 @@ grpc::ServerUnaryReactor* ModelServiceImpl::GetModel(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* ModelServiceImpl::ListModels(grpc::CallbackServerContext* context,
                                                        const v1::ListModelsRequest* request,
                                                        v1::ListModelsResponse* response) {
-  return calls_.Run(context, [=, this](const Caller&) -> absl::Status {
-    ASSIGN_OR_RETURN(*response, models_.List(*request));
+  return calls_.Run(context, [=, this](const Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(*response, models_.List(*request, {caller.owner, caller.admin}));
     return absl::OkStatus();
   });
 }

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/file/file_identity.h"
 
 namespace skytrain {
 
@@ -26,6 +27,12 @@ class Cgroup {
   // see has_memory_limit. FAILED_PRECONDITION says why there is no group.
   static absl::StatusOr<std::unique_ptr<Cgroup>> Create(absl::string_view name,
                                                         int64_t memory_limit_bytes);
+  // For root, which is about to become `user`: the group is the user's to use, but not its limit.
+  // This process moves into a part of it, since only from there may the user move the ranks into
+  // another part. Neither the user nor this process can remove the group: RemoveLeftCgroups does.
+  static absl::StatusOr<std::unique_ptr<Cgroup>> CreateFor(const UserIds& user,
+                                                           absl::string_view name,
+                                                           int64_t memory_limit_bytes);
   ~Cgroup();  // Removes the group. Its processes should be gone.
   Cgroup(const Cgroup&) = delete;
   Cgroup& operator=(const Cgroup&) = delete;
@@ -41,12 +48,18 @@ class Cgroup {
   const std::string& path() const { return path_; }
 
  private:
-  explicit Cgroup(std::string path) : path_(std::move(path)) {}
+  explicit Cgroup(std::string path) : path_(std::move(path)), ranks_path_(path_) {}
   absl::Status LimitMemory(int64_t bytes);
+  absl::Status GiveTo(const UserIds& user);
 
   const std::string path_;
+  std::string ranks_path_;  // Where the ranks go: the group itself, or a part of it.
   bool has_memory_limit_ = false;
 };
+
+// Removes the groups below this process's own that shepherds have left behind, since
+// they had become another user or were killed.
+void RemoveLeftCgroups();
 
 // The folder of the v2 group that this process is in; empty: none is mounted.
 std::string OwnCgroupPath();

@@ -63,8 +63,8 @@ void BlockShepherdSignals() {
   signal(SIGHUP, SIG_IGN);
 }
 
-Shepherd::Shepherd(AttemptDir dir, Clock& clock)
-    : dir_(dir), clock_(clock), control_(std::move(dir)) {}
+Shepherd::Shepherd(AttemptDir dir, Clock& clock, ShepherdCgroup cgroup)
+    : dir_(dir), clock_(clock), control_(std::move(dir)), given_cgroup_(std::move(cgroup)) {}
 
 Shepherd::~Shepherd() {
   for (const int fd : {lock_fd_, epoll_fd_, signal_fd_}) {
@@ -159,9 +159,11 @@ absl::Status Shepherd::StartRanks() {
 }
 
 void Shepherd::MakeCgroup() {
-  auto made =
-      Cgroup::Create(absl::StrCat("skytrain-", spec_.job_uid(), "-", spec_.number(), "-", getpid()),
-                     spec_.memory_limit_bytes());
+  auto made = given_cgroup_.has_value()
+                  ? *std::exchange(given_cgroup_, std::nullopt)
+                  : Cgroup::Create(absl::StrCat("skytrain-", spec_.job_uid(), "-", spec_.number(),
+                                                "-", getpid()),
+                                   spec_.memory_limit_bytes());
   if (made.ok()) cgroup_ = *std::move(made);  // Else the ranks' process group has to do.
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/attempt/attempt_dir.h"
 #include "common/clock.h"
 #include "common/spool/spool.h"
@@ -16,6 +18,8 @@
 #include "server/shepherd/verdict.h"
 
 namespace skytrain {
+
+using ShepherdCgroup = std::optional<absl::StatusOr<std::unique_ptr<Cgroup>>>;
 
 // Runs one attempt from claim to exit record, in this process and on this thread:
 //  1. Takes the lock, creates the claim. Without both it returns an error, and nothing was started.
@@ -29,7 +33,9 @@ namespace skytrain {
 // process before Run().
 class Shepherd {
  public:
-  Shepherd(AttemptDir dir, Clock& clock);
+  // `cgroup`: what became of making a group for another user's ranks before this process became
+  // that user; not set: Run makes one for itself.
+  Shepherd(AttemptDir dir, Clock& clock, ShepherdCgroup cgroup = std::nullopt);
   ~Shepherd();
 
   // OK when the exit record is written.
@@ -74,7 +80,8 @@ class Shepherd {
   std::vector<std::unique_ptr<RankProcess>> ranks_;
   std::vector<std::unique_ptr<LogCapture>> logs_;  // Two per rank: stdout, stderr.
   std::vector<bool> left_;                         // By rank.
-  std::unique_ptr<Cgroup> cgroup_;                 // Null: none could be had.
+  ShepherdCgroup given_cgroup_;
+  std::unique_ptr<Cgroup> cgroup_;  // Null: none could be had.
   RunOutcome outcome_;
   Phase phase_ = Phase::kRunning;
   uint64_t oom_kills_ = 0;         // At the last look,

@@ -233,8 +233,9 @@ RankResult Failed(int rank, v1::AttemptEnd end, absl::string_view message) {
 v1::AttemptEnd EndOf(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   if (reason == "CHECKPOINT_CORRUPT") return v1::CHECKPOINT_CORRUPT;
-  if (reason == "DATA_NOT_FOUND" || reason == "DATA_INVALID" || reason == "OUTSIDE_DATA_ROOTS" ||
-      reason == "INVALID_EXPERIMENT" || reason == "MODEL_CORRUPT") {
+  if (reason == "DATA_NOT_FOUND" || reason == "DATA_UNREADABLE" || reason == "DATA_INVALID" ||
+      reason == "OUTSIDE_DATA_ROOTS" || reason == "INVALID_EXPERIMENT" ||
+      reason == "MODEL_CORRUPT") {
     return v1::INVALID_DATA;
   }
   if (absl::IsResourceExhausted(status)) return v1::DISK_FULL;

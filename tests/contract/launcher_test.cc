@@ -94,7 +94,7 @@ class LauncherContract : public ::testing::TestWithParam<Backend> {
 };
 
 TEST_P(LauncherContract, LaunchedAttemptIsClaimedRunsAndStopsWhenItIsAskedTo) {
-  ASSERT_TRUE(launcher_->Launch(attempt_).ok());
+  ASSERT_TRUE(launcher_->Launch(attempt_, nullptr).ok());
   ASSERT_TRUE(Eventually([this] { return Claimed() && RankIsAtWork(); }));
   EXPECT_FALSE(*attempt_.NoProcessLeft());
   EXPECT_TRUE(launcher_->Poke(attempt_).ok());
@@ -109,7 +109,7 @@ TEST_P(LauncherContract, AttemptGivenUpBeforeItsShepherdCameStartsNoRanks) {
   internal::v1::Claim claim;
   claim.mutable_abandoned()->set_reason("not claimed in time");
   ASSERT_TRUE(attempt_.TryClaim(claim).ok());
-  ASSERT_TRUE(launcher_->Launch(attempt_).ok());
+  ASSERT_TRUE(launcher_->Launch(attempt_, nullptr).ok());
   launcher_.reset();
   EXPECT_TRUE((*attempt_.ReadClaim())->has_abandoned());
   EXPECT_FALSE(RankIsAtWork());
@@ -118,7 +118,7 @@ TEST_P(LauncherContract, AttemptGivenUpBeforeItsShepherdCameStartsNoRanks) {
 
 TEST_P(LauncherContract, AttemptGoesOnWhenItsLauncherIsGone) {
   if (std::string(GetParam().name) == "fake") GTEST_SKIP() << "its attempts are its own threads";
-  ASSERT_TRUE(launcher_->Launch(attempt_).ok());
+  ASSERT_TRUE(launcher_->Launch(attempt_, nullptr).ok());
   ASSERT_TRUE(Eventually([this] { return RankIsAtWork(); }));
   launcher_ = GetParam().make();  // As of the next daemon.
   EXPECT_FALSE(*attempt_.NoProcessLeft());

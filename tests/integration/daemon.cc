@@ -101,7 +101,7 @@ absl::Status Daemon::Spawn(int stdout_fd) {
                 "--state-dir",
                 root_ + "/state",
                 "--worker",
-                absl::StrCat(kBin, "/skytrain-fake-worker")};
+                worker_.empty() ? absl::StrCat(kBin, "/skytrain-fake-worker") : worker_};
   spawn.argv.insert(spawn.argv.end(), flags_.begin(), flags_.end());
   spawn.environment = Environment();
   spawn.stdout_fd = stdout_fd;

@@ -34,3 +34,9 @@ skytrain_test(curve_test LABEL rpc TIMEOUT 120 SOURCES curve_test.cc DEPS skytra
 skytrain_test(dead_peer_test LABEL rpc TIMEOUT 200 SOURCES dead_peer_test.cc DEPS skytrain::client_api skytrain::test_daemon)
 target_compile_definitions(dead_peer_test PRIVATE SKYTRAIN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
 add_dependencies(dead_peer_test skytrain)
+skytrain_library(test_site_world SOURCES site_world.cc
+  DEPS skytrain::test_daemon skytrain::common_attempt skytrain::server_accounts GTest::gtest)
+target_compile_definitions(skytrain_test_site_world PRIVATE
+  SKYTRAIN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SKYTRAIN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+skytrain_test(site_mode_test LABEL rpc TIMEOUT 120 SOURCES site_mode_test.cc site_attack_test.cc
+  DEPS skytrain::test_site_world skytrain::common_digest)

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +24,8 @@ class Daemon {
   explicit Daemon(std::vector<std::string> flags = {}, std::string socket = "");
   ~Daemon();
 
+  // Another worker than the fake one of the build.
+  void set_worker(std::string path) { worker_ = std::move(path); }
   // Starts and waits for the line that says that it serves. An error carries the daemon's log.
   absl::Status Start();
   // Starts and does not wait.
@@ -62,6 +65,7 @@ class Daemon {
   std::string root_;
   std::vector<std::string> flags_;
   std::string socket_;
+  std::string worker_;
   std::string tls_address_;
   int pid_ = 0;
 };

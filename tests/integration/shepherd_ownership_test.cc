@@ -88,7 +88,7 @@ TEST_F(ShepherdOwnershipTest, TheLauncherStartsAndPokesAShepherdThatItDoesNotOwn
   {
     LocalLauncher launcher(SKYTRAIN_BIN_DIR "/skytrain-shepherd");
     EXPECT_TRUE(absl::IsNotFound(launcher.Poke(dir_)));
-    ASSERT_TRUE(launcher.Launch(dir_).ok());
+    ASSERT_TRUE(launcher.Launch(dir_, nullptr).ok());
     RankPid(0);
   }
   // The launcher is gone, the run goes on.
@@ -104,7 +104,7 @@ TEST_F(ShepherdOwnershipTest, TheLauncherStartsAndPokesAShepherdThatItDoesNotOwn
 TEST_F(ShepherdOwnershipTest, ALauncherBuriesItsShepherds) {
   Create({{"fake.epochs", "1"}});
   LocalLauncher launcher(SKYTRAIN_BIN_DIR "/skytrain-shepherd");
-  ASSERT_TRUE(launcher.Launch(dir_).ok());
+  ASSERT_TRUE(launcher.Launch(dir_, nullptr).ok());
   ASSERT_TRUE(Eventually([this] { return dir_.ReadExit()->has_value(); }));
   const int pid = (*dir_.ReadClaim())->shepherd().pid();
   EXPECT_TRUE(Eventually(
@@ -114,7 +114,7 @@ TEST_F(ShepherdOwnershipTest, ALauncherBuriesItsShepherds) {
 TEST_F(ShepherdOwnershipTest, AShepherdThatIsNotThereIsAnErrorOfTheLaunch) {
   Create({});
   LocalLauncher launcher("/no/such/shepherd");
-  const absl::Status status = launcher.Launch(dir_);
+  const absl::Status status = launcher.Launch(dir_, nullptr);
   EXPECT_TRUE(absl::IsNotFound(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("/no/such/shepherd"));
 }

@@ -11,7 +11,7 @@ import sys
 NOT_OF_CALLS = {
     "BAD_CONFIG", "BAD_NOTE", "BAD_OWNER", "BAD_SOCKET_PATH", "BAD_TLS_FILES", "INVALID_YAML", "MODEL_CORRUPT",
     "MODEL_NOT_WRITTEN", "NOT_AVAILABLE", "PORT_IN_USE", "SOCKET_IN_USE", "STATE_DIR_IN_USE", "STATE_DIR_ON_NETWORK", "STORE_TOO_NEW", "TOKEN_NOT_FOUND",
-    "UNSAFE_SOCKET_FOLDER", "WORK_DIR_IN_USE",
+    "UNSAFE_SOCKET_FOLDER", "UNSAFE_WORK_DIR", "WORK_DIR_IN_USE",
 }
 # Programs of a run; what they say becomes an event.
 OF_RUNS = ("server/training/", "server/worker/", "server/shepherd/")

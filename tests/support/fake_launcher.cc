@@ -194,7 +194,7 @@ void FakeLauncher::ThenFail(absl::Status error) {
   steps_.push_back({std::move(error), nullptr});
 }
 
-absl::Status FakeLauncher::Launch(const AttemptDir& attempt) {
+absl::Status FakeLauncher::Launch(const AttemptDir& attempt, const Account* run_as) {
   MutexLock lock(mu_);
   ++launches_;
   if (steps_.empty()) return absl::OkStatus();

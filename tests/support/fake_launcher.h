@@ -80,7 +80,7 @@ class FakeLauncher : public Launcher {
   // The next launch fails with `error`, and starts nothing.
   void ThenFail(absl::Status error);
 
-  absl::Status Launch(const AttemptDir& attempt) override;
+  absl::Status Launch(const AttemptDir& attempt, const Account* run_as) override;
   absl::Status Poke(const AttemptDir& attempt) override;
 
   int launches();

@@ -79,6 +79,10 @@ class FakeWorker {
     }
     if (script_.Flag("hang")) Hang();
     PrintLog();
+    if (script_.Flag("read_data")) {
+      const absl::Status read = ReadData();
+      if (!read.ok()) return Leave(v1::INVALID_DATA, std::string(read.message()));
+    }
     if (const int64_t mib = script_.Number("alloc_mb", 0); mib > 0) {
       // Touched, so that it counts; not caught, as an allocation in a library's thread.
       const std::vector<char> taken(static_cast<size_t>(mib) << 20, 1);
@@ -135,6 +139,14 @@ class FakeWorker {
     for (int i = 0; i < 2; ++i) event.mutable_data()->add_train_class_counts(50);
     event.mutable_data()->set_digest("fake");
     return rank_ == 0 ? queue_->WriteEvent(event, false) : absl::OkStatus();
+  }
+
+  absl::Status ReadData() const {
+    const std::string& path = spec_.experiment().data().dataset();
+    ASSIGN_OR_RETURN(const std::string bytes, FileSystem::Posix().ReadFile(path, 64 << 20));
+    std::printf("read %zu bytes of data\n", bytes.size());
+    std::fflush(stdout);
+    return absl::OkStatus();
   }
 
   void PrintLog() const {

@@ -46,6 +46,7 @@ class BlobStoreTest : public ::testing::Test {
     v1::Job job;
     job.set_name("jobs/galaxies-7k2m");
     job.set_uid("u1");
+    job.set_owner("ada");
     const auto model = models_->Publish(job, root_ + "/attempt");
     ASSERT_TRUE(model.ok()) << model.status();
     path_ = models_->DirOf(*model) + "/model.safetensors";

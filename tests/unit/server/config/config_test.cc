@@ -190,7 +190,7 @@ TEST(ConfigTest, AddressesThatCannotBeServedAreRefused) {
   }
 }
 
-TEST(ConfigTest, SharedDaemonServesWhereEverybodyLooksAndSiteModeIsRefused) {
+TEST(ConfigTest, SharedAndSiteDaemonServeWhereEverybodyLooks) {
   Surroundings root = Home();
   root.root = true;
   root.xdg_runtime_dir = "/run/user/0";
@@ -198,8 +198,24 @@ TEST(ConfigTest, SharedDaemonServesWhereEverybodyLooksAndSiteModeIsRefused) {
   config.mode = Mode::kShared;
   ASSERT_TRUE(CompleteConfig(root, &config).ok());
   EXPECT_EQ(config.listen, std::vector<std::string>{"unix:/run/skytrain/skytraind.sock"});
+  Config site;
+  site.mode = Mode::kSite;
+  ASSERT_TRUE(CompleteConfig(root, &site).ok());
+  EXPECT_EQ(site.listen, config.listen);
+}
+
+TEST(ConfigTest, SiteModeNeedsRootAndStartsShepherdsItself) {
+  Surroundings root = Home();
+  root.root = true;
+  Config config;
   config.mode = Mode::kSite;
-  EXPECT_EQ(ReasonOf(CompleteConfig(root, &config)), "NOT_AVAILABLE");
+  const absl::Status user = CompleteConfig(Home(), &config);
+  EXPECT_EQ(ReasonOf(user), "BAD_CONFIG");
+  EXPECT_NE(user.message().find("needs root"), absl::string_view::npos) << user;
+  config.launcher = "slurm";
+  const absl::Status slurm = CompleteConfig(root, &config);
+  EXPECT_EQ(ReasonOf(slurm), "BAD_CONFIG");
+  EXPECT_NE(slurm.message().find("mode: personal only"), absl::string_view::npos) << slurm;
 }
 
 TEST(ConfigTest, AbsentDataRootIsRefused) {

@@ -226,7 +226,8 @@ TEST(BitFlip, CheckpointIsNamedAndTheOneBeforeIsUsed) {
       WithFlip(file.path(), random, [&] {
         std::vector<std::string> torn;
         const auto found = NewestCheckpoint(
-            {folder}, [&](const absl::Status& status) { torn.emplace_back(status.message()); });
+            FileSystem::Posix(), {folder},
+            [&](const absl::Status& status) { torn.emplace_back(status.message()); });
         ASSERT_TRUE(found.has_value());
         EXPECT_EQ(found->step, 10) << file.path();
         EXPECT_THAT(torn, Contains(HasSubstr("step-20")));
@@ -234,7 +235,8 @@ TEST(BitFlip, CheckpointIsNamedAndTheOneBeforeIsUsed) {
     }
   }
   EXPECT_GE(flips, 2 * kFlips);
-  EXPECT_EQ(NewestCheckpoint({folder}, [](const absl::Status&) {})->step, 20) << "whole again";
+  EXPECT_EQ(NewestCheckpoint(FileSystem::Posix(), {folder}, [](const absl::Status&) {})->step, 20)
+      << "whole again";
 }
 
 }  // namespace

@@ -62,7 +62,8 @@ JobWorld::JobWorld(std::string path, FileSystem& fs, std::string vfs)
     model.set_name(ModelName{*ParseJobName(job.name()), 1}.ToString());
     return model;
   };
-  options_.find_model = [](const std::string& name) -> absl::StatusOr<ModelLocation> {
+  options_.find_model = [](const std::string&,
+                           const std::string& name) -> absl::StatusOr<ModelLocation> {
     return absl::NotFoundError(name);
   };
   launcher_ = std::make_unique<FakeLauncher>(fs_);

@@ -84,7 +84,7 @@ TEST_P(StoredVersion, ModelsAreFound) {
   world_.Start();
   ModelStore models(stored_.path() + "/work/models", world_.database(), FileSystem::Posix(),
                     Clock::Real());
-  const auto model = models.Get("models/good/versions/1");
+  const auto model = models.Get("models/good/versions/1", {"", /*admin=*/true});
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->family(), "mlp");
   EXPECT_TRUE(FileSystem::Posix().Exists(models.DirOf(*model) + "/model.safetensors"));

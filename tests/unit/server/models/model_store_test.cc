@@ -64,11 +64,14 @@ class ModelStoreTest : public ::testing::Test {
     return dir;
   }
 
-  static v1::Job Job(const std::string& id, const std::string& uid) {
+  static inline const ModelStore::Viewer kAna = {"ana", false};
+
+  static v1::Job Job(const std::string& id, const std::string& uid,
+                     const std::string& owner = "ana") {
     v1::Job job;
     job.set_name("jobs/" + id);
     job.set_uid(uid);
-    job.set_owner("ana");
+    job.set_owner(owner);
     return job;
   }
 
@@ -101,6 +104,23 @@ TEST_F(ModelStoreTest, PublishedModelSaysWhatTheCardSays) {
   EXPECT_TRUE(fs::exists(store_->DirOf(*model) + "/model.json"));
 }
 
+TEST_F(ModelStoreTest, ModelOfSomebodyElseDoesNotExistButForAdmins) {
+  ASSERT_TRUE(store_->Publish(Job("galaxies", "u1"), Attempt("u1-1", "weights")).ok());
+  const ModelStore::Viewer eve = {"eve", false}, admin = {"eve", true};
+  EXPECT_EQ(ReasonOf(store_->Get("galaxies@1", eve).status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(store_->Get("galaxie", eve).status().message().find("did you mean"),
+            absl::string_view::npos);
+  EXPECT_EQ(store_->List({}, eve)->models_size(), 0);
+  EXPECT_TRUE(store_->Get("galaxies@1", admin).ok());
+  EXPECT_EQ(store_->List({}, admin)->models_size(), 1);
+
+  // The job is deleted, and somebody takes its name.
+  ASSERT_TRUE(store_->Publish(Job("galaxies", "u2", "eve"), Attempt("u2-1", "other")).ok());
+  EXPECT_EQ(store_->Get("galaxies", kAna)->name(), "models/galaxies/versions/1");
+  EXPECT_EQ(store_->Get("galaxies", eve)->name(), "models/galaxies/versions/2");
+  EXPECT_EQ(ReasonOf(store_->Get("galaxies@2", kAna).status()), "MODEL_NOT_FOUND");
+}
+
 TEST_F(ModelStoreTest, FilesOutliveTheAttempt) {
   const std::string attempt = Attempt("u1-1", "weights");
   const auto model = store_->Publish(Job("galaxies-7k2m", "u1"), attempt);
@@ -116,7 +136,7 @@ TEST_F(ModelStoreTest, TheSameJobPublishesOnce) {
   const auto again = store_->Publish(Job("galaxies-7k2m", "u1"), attempt);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->SerializeAsString(), first->SerializeAsString());
-  EXPECT_EQ(store_->List({}).value().models_size(), 1);
+  EXPECT_EQ(store_->List({}, kAna).value().models_size(), 1);
 }
 
 TEST_F(ModelStoreTest, JobWithTheIdOfADeletedOnePublishesTheNextVersion) {
@@ -124,8 +144,8 @@ TEST_F(ModelStoreTest, JobWithTheIdOfADeletedOnePublishesTheNextVersion) {
   const auto second = store_->Publish(Job("galaxies-7k2m", "u2"), Attempt("u2-1", "new"));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(second->name(), "models/galaxies-7k2m/versions/2");
-  EXPECT_EQ(store_->Get("models/galaxies-7k2m")->name(), second->name());
-  EXPECT_EQ(store_->Get("galaxies-7k2m@1")->files(1).sha256(), Sha256Hex("old"));
+  EXPECT_EQ(store_->Get("models/galaxies-7k2m", kAna)->name(), second->name());
+  EXPECT_EQ(store_->Get("galaxies-7k2m@1", kAna)->files(1).sha256(), Sha256Hex("old"));
 }
 
 TEST_F(ModelStoreTest, FolderThatADeadDaemonLeftIsReplaced) {
@@ -148,15 +168,15 @@ TEST_F(ModelStoreTest, DamagedOrAbsentModelsAreNotPublished) {
   const std::string attempt = Attempt("u3-1", "weights");
   Write(attempt + "/model/model.json", "{\"family\": 3}");
   EXPECT_EQ(ReasonOf(store_->Publish(Job("card-aaaa", "u3"), attempt).status()), "MODEL_CORRUPT");
-  EXPECT_EQ(store_->List({}).value().models_size(), 0);
+  EXPECT_EQ(store_->List({}, kAna).value().models_size(), 0);
 }
 
 TEST_F(ModelStoreTest, UnknownModelsNameTheNearest) {
   ASSERT_TRUE(store_->Publish(Job("galaxies-7k2m", "u1"), Attempt("u1-1", "weights")).ok());
-  const auto status = store_->Get("models/galaxies-7k2n").status();
+  const auto status = store_->Get("models/galaxies-7k2n", kAna).status();
   EXPECT_EQ(ReasonOf(status), "MODEL_NOT_FOUND");
   EXPECT_NE(status.message().find("galaxies-7k2m"), absl::string_view::npos) << status;
-  EXPECT_EQ(ReasonOf(store_->Get("galaxies-7k2m@2").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->Get("galaxies-7k2m@2", kAna).status()), "MODEL_NOT_FOUND");
 }
 
 TEST_F(ModelStoreTest, ListsPageByPageNewestFirst) {
@@ -170,7 +190,7 @@ TEST_F(ModelStoreTest, ListsPageByPageNewestFirst) {
   request.set_page_size(2);
   int pages = 0;
   do {
-    const auto page = store_->List(request);
+    const auto page = store_->List(request, kAna);
     ASSERT_TRUE(page.ok()) << page.status();
     for (const v1::Model& model : page->models()) names += model.name().substr(13, 2) + " ";
     request.set_page_token(page->next_page_token());
@@ -179,7 +199,7 @@ TEST_F(ModelStoreTest, ListsPageByPageNewestFirst) {
   EXPECT_EQ(names, "u4 u3 u2 u1 u0 ");
   EXPECT_EQ(pages, 3);
   request.set_page_token("nonsense");
-  EXPECT_EQ(ReasonOf(store_->List(request).status()), "BAD_PAGE_TOKEN");
+  EXPECT_EQ(ReasonOf(store_->List(request, kAna).status()), "BAD_PAGE_TOKEN");
 }
 
 }  // namespace
