@@ -173,9 +173,16 @@ absl::StatusOr<std::vector<Token>> TokenStore::ReadTokens() const {
 
 template <typename Change>
 absl::Status TokenStore::Update(Change change) {
-  if (mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", folder_));
+  const absl::Status made = fs_.CreateDir(folder_);
+  if (made.ok()) {
+    if (chmod(folder_.c_str(), 0700) != 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot restrict access to ", folder_));
+    }
+  } else if (!absl::IsAlreadyExists(made)) {
+    return made;
   }
+  // Else a power loss takes the folder, and with it tokens and revocations.
+  RETURN_IF_ERROR(fs_.SyncDir(ParentOf(folder_)));
   const std::string path = folder_ + "/tokens";
   ASSIGN_OR_RETURN(const FileLock lock, FileLock::Take(path + ".lock"));
   ASSIGN_OR_RETURN(std::vector<Token> tokens, ReadTokens());

@@ -53,6 +53,7 @@ absl::StatusOr<std::unique_ptr<UploadStore>> UploadStore::Open(Options options, 
   RETURN_IF_ERROR(MakeDir(fs, options.dir));
   RETURN_IF_ERROR(MakeDir(fs, options.dir + "/parts"));
   RETURN_IF_ERROR(fs.SyncDir(options.dir));
+  RETURN_IF_ERROR(fs.SyncDir(ParentOf(options.dir)));
   return std::unique_ptr<UploadStore>(new UploadStore(std::move(options), database, fs, clock));
 }
 
@@ -91,6 +92,7 @@ absl::StatusOr<v1::Blob> UploadStore::Stat(const std::string& sha256, const std:
     fs_.Remove(part).IgnoreError();  // What is on the disk is unknown.
     return synced;
   }
+  RETURN_IF_ERROR(fs_.SyncDir(options_.dir + "/parts"));  // It may not have its name for good.
   v1::Blob blob;
   blob.set_name(BlobName(sha256));
   blob.set_sha256(sha256);
@@ -194,7 +196,12 @@ int64_t UploadStore::PartBytes(const std::string& owner, const std::string& but)
 absl::StatusOr<std::unique_ptr<ChunkWriter>> UploadStore::OpenPart(const std::string& part,
                                                                    int64_t size) {
   // More than is to come: the name was sent with another size before, so what is there is wrong.
-  if (SizeOf(part) > size) RETURN_IF_ERROR(fs_.Remove(part));
+  // And a part that Publish has linked is whole: more bytes would go into everybody's file.
+  struct stat info;
+  if (stat(part.c_str(), &info) == 0 &&
+      (info.st_size > size || (info.st_nlink > 1 && info.st_size != size))) {
+    RETURN_IF_ERROR(fs_.Remove(part));
+  }
   const bool is_new = !fs_.Exists(part);
   auto file = fs_.OpenAppend(part);
   if (absl::IsResourceExhausted(file.status())) return BlobStoreFull(file.status().message());
@@ -210,22 +217,29 @@ absl::Status UploadStore::Publish(const std::string& sha256, int64_t size,
   const std::string path = PathOf(sha256), part = PartPath(sha256, owner);
   const std::string folder = absl::StrCat(options_.dir, "/", sha256.substr(0, 2));
   MutexLock lock(publish_mu_);
-  if (IsWhole(sha256, size)) {
-    // Sent by somebody else: a job may be reading that one, so it stays.
-    RETURN_IF_ERROR(fs_.Remove(part));
-  } else {
+  // Sent by somebody else: a job may be reading that one, so it stays.
+  if (!IsWhole(sha256, size)) {
     RETURN_IF_ERROR(MakeDir(fs_, folder));
     RETURN_IF_ERROR(fs_.SyncDir(options_.dir));
-    chmod(part.c_str(), 0444);
-    RETURN_IF_ERROR(fs_.Rename(part, path));
+    // A second name: until the row says whose it is, only the part does.
+    absl::Status placed = fs_.Link(part, path);
+    // There is a damaged one, or the file system has no links.
+    if (absl::IsAlreadyExists(placed) || absl::IsFailedPrecondition(placed)) {
+      placed = fs_.Rename(part, path);
+    }
+    RETURN_IF_ERROR(placed);
     RETURN_IF_ERROR(fs_.SyncDir(folder));
-    struct stat info;
-    if (stat(path.c_str(), &info) == 0) verified_.Add(path, info, sha256);
   }
   const int64_t now = absl::ToUnixSeconds(clock_.Now());
-  return database_.Write(Database::Priority::kControl, [&](Connection& connection) {
+  RETURN_IF_ERROR(database_.Write(Database::Priority::kControl, [&](Connection& connection) {
     return InsertBlob(connection, {sha256, size, now, now}, owner);
-  });
+  }));
+  // It is published: a part that stays behind is garbage, which retention finds.
+  if (fs_.Exists(part)) fs_.Remove(part).IgnoreError();
+  chmod(path.c_str(), 0444);
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0) verified_.Add(path, info, sha256);
+  return absl::OkStatus();
 }
 
 void UploadStore::Release(const std::string& part) {

@@ -33,9 +33,9 @@ class Upload;
 //
 // 1. A stream appends to its part, checked chunk by chunk; the part's size is how far it is, and is
 //    synced before a client hears of it.
-// 2. The last byte there: part synced, SHA-256 compared, renamed, folder synced, row committed, in
-//    this order. So a row means a whole file; a file without a row is garbage, or is published
-//    again by whoever sends it again.
+// 2. The last byte there: part synced, SHA-256 compared, linked, folder synced, row committed, part
+//    removed, in this order. So a row means a whole file, and until there is one the part is there;
+//    a file without a row is garbage, or is published again by whoever sends it again.
 // 3. Each owner has parts of their own and sends everything once, also what somebody else has sent:
 //    who knows only the digest of a file does not get at it.
 //

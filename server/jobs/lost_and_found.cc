@@ -119,7 +119,9 @@ absl::Status SetAside(const AttemptEnvironment& environment, const std::string& 
   const std::string& lost = environment.options.lost_and_found_dir;
   const std::string dir = absl::StrCat(lost, "/", uid);
   RETURN_IF_ERROR(MakeDir(fs, lost));
+  RETURN_IF_ERROR(fs.SyncDir(ParentOf(lost)));
   RETURN_IF_ERROR(MakeDir(fs, dir));
+  RETURN_IF_ERROR(fs.SyncDir(lost));
   RETURN_IF_ERROR(WriteRows(fs, dir, why, *row, attempts));
   RETURN_IF_ERROR(WriteEvents(environment, uid, dir + "/events.binpb"));
   for (const std::string& name : folders) {

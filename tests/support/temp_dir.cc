@@ -7,12 +7,16 @@
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace skytrain {
 
 // The folder of GoogleTest ends with a slash; a path as the system gives it has no two of them.
-TempDir::TempDir() : path_(::testing::TempDir() + "skytrain-XXXXXX") {
+TempDir::TempDir() : TempDir(::testing::TempDir()) {}
+
+TempDir::TempDir(const std::string& parent)
+    : path_(absl::StrCat(parent, absl::EndsWith(parent, "/") ? "" : "/", "skytrain-XXXXXX")) {
   if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "cannot make a folder at " << path_;
 }
 

@@ -11,6 +11,8 @@ namespace skytrain {
 class TempDir {
  public:
   TempDir();
+  // Below `parent` instead.
+  explicit TempDir(const std::string& parent);
   ~TempDir();
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;

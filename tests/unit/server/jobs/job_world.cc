@@ -90,9 +90,10 @@ absl::Status JobWorld::TryStart() {
   options.on_fatal = on_fatal_;
   options.log = options_.log;
   ASSIGN_OR_RETURN(database_, Database::Open(options));
+  if (on_open_) on_open_(*database_);
   hub_ = std::make_unique<EventHub>();
-  jobs_ = std::make_unique<JobManager>(options_, *database_, *hub_, *launcher_, *daemon_fs_,
-                                       Clock::Real());
+  jobs_ =
+      std::make_unique<JobManager>(options_, *database_, *hub_, *launcher_, *daemon_fs_, *clock_);
   return jobs_->Start();
 }
 

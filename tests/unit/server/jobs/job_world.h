@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -41,6 +42,10 @@ class JobWorld {
   void SetOnFatal(std::function<void(const absl::Status&)> on_fatal) {
     on_fatal_ = std::move(on_fatal);
   }
+  // From the next Start on; must outlive Stop.
+  void SetClock(Clock& clock) { clock_ = &clock; }
+  // Called by each Start with the open database, before any job is taken up.
+  void OnOpen(std::function<void(Database&)> on_open) { on_open_ = std::move(on_open); }
   JobManager::Options& options() { return options_; }  // Take effect at the next Start.
   JobManager& jobs() { return *jobs_; }
   FakeLauncher& launcher() { return *launcher_; }
@@ -69,6 +74,8 @@ class JobWorld {
   FileSystem* daemon_fs_ = &FileSystem::Posix();
   const std::string vfs_;
   std::function<void(const absl::Status&)> on_fatal_;
+  Clock* clock_ = &Clock::Real();
+  std::function<void(Database&)> on_open_;
   JobManager::Options options_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<EventHub> hub_;
