@@ -32,10 +32,11 @@ bool LeadsOut(const std::string& name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ArchiveReader>> ArchiveReader::Open(const std::string& path,
-                                                                   Format format) {
+                                                                   Format format,
+                                                                   uint64_t largest_file) {
   struct stat st;
   if (::stat(path.c_str(), &st) != 0) return SystemError("look at", path, errno);
-  std::unique_ptr<ArchiveReader> reader(new ArchiveReader(path));
+  std::unique_ptr<ArchiveReader> reader(new ArchiveReader(path, largest_file));
   reader->largest_total_ = std::max(kTotalFloor, static_cast<uint64_t>(st.st_size) * kLargestRatio);
   reader->archive_.reset(archive_read_new());
   archive* a = reader->archive_.get();
@@ -106,8 +107,8 @@ void ArchiveReader::DescribeEntry() {
     problem_ = "it is a link";
   } else if (!IsValidUtf8(name_)) {
     problem_ = "its name is not UTF-8";
-  } else if (size_ > kLargestImageFile) {
-    problem_ = "too large for an image";
+  } else if (size_ > largest_file_) {
+    problem_ = absl::StrCat("larger than ", Grouped(static_cast<int64_t>(largest_file_)), " bytes");
   } else if (archive_entry_is_encrypted(entry_)) {
     problem_ = "it is encrypted";
   } else if (archive_entry_sparse_count(entry_) > 0) {
@@ -138,9 +139,10 @@ absl::Status ArchiveReader::ReadAll(std::string& bytes) {
     if (result == ARCHIVE_EOF) return CheckTotal();
     if (result != ARCHIVE_OK && result != ARCHIVE_WARN) return Damaged("is damaged or cut short");
     if (static_cast<uint64_t>(offset) != bytes.size()) return Damaged("holds a file with gaps");
-    if (bytes.size() + size > kLargestImageFile) {
+    if (bytes.size() + size > largest_file_) {
       return DataInvalid(absl::StrCat(Quotable(path_), ": ", Quotable(name_),
-                                      " unpacks to more than an image can be"));
+                                      " unpacks to more than ",
+                                      Grouped(static_cast<int64_t>(largest_file_)), " bytes"));
     }
     bytes.append(static_cast<const char*>(block), size);
   }

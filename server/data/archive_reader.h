@@ -17,8 +17,9 @@ namespace skytrain::data {
 class ArchiveReader {
  public:
   enum class Format { kTar, kCompressedTar, kZip };
-  static absl::StatusOr<std::unique_ptr<ArchiveReader>> Open(const std::string& path,
-                                                             Format format);
+  // Files of more than `largest_file` bytes, unpacked, are a problem.
+  static absl::StatusOr<std::unique_ptr<ArchiveReader>> Open(
+      const std::string& path, Format format, uint64_t largest_file = kLargestImageFile);
 
   // The next header; false at the end. DATA_INVALID for a damaged or cut archive.
   absl::StatusOr<bool> Next();
@@ -33,8 +34,8 @@ class ArchiveReader {
   uint64_t header_position() const { return archive_read_header_position(archive_.get()); }
   int64_t number() const { return number_; }  // 0 for the first header.
 
-  // All bytes of the current file; more than kLargestImageFile, or more unpacked bytes in total
-  // than an honest archive of this size can hold, is DATA_INVALID.
+  // All bytes of the current file; more than `largest_file`, or more unpacked bytes in total than
+  // an honest archive of this size can hold, is DATA_INVALID.
   absl::Status ReadAll(std::string& bytes);
   // The first bytes, at most bytes.size().
   absl::Status ReadHead(std::string& bytes);
@@ -43,12 +44,14 @@ class ArchiveReader {
   struct Free {
     void operator()(archive* a) const { archive_read_free(a); }
   };
-  explicit ArchiveReader(std::string path) : path_(std::move(path)) {}
+  ArchiveReader(std::string path, uint64_t largest_file)
+      : path_(std::move(path)), largest_file_(largest_file) {}
   absl::Status Damaged(const char* what);
   absl::Status CheckTotal();
   void DescribeEntry();
 
-  std::string path_;
+  const std::string path_;
+  const uint64_t largest_file_;
   std::unique_ptr<archive, Free> archive_;
   archive_entry* entry_ = nullptr;
   uint64_t largest_total_ = 0, claimed_total_ = 0;

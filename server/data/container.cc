@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "server/data/array_file.h"
 #include "server/data/data_errors.h"
 #include "server/data/fd.h"
 
@@ -62,6 +63,10 @@ absl::StatusOr<FileKind> KindOf(const std::string& resolved) {
   if (got < 0) return SystemError("read", resolved, errno);
   head.resize(static_cast<size_t>(got));
   if (head.empty()) return DataInvalid(absl::StrCat(Quotable(resolved), " is empty"));
+  if (ArrayKindOf(head) != ArrayKind::kNone) return FileKind::kArrays;
+  if (absl::StartsWith(head, "\x1f\x8b") && ArrayKindOf(GunzipHead(head)) != ArrayKind::kNone) {
+    return FileKind::kArrays;
+  }
   if (absl::StartsWith(head, "PK\x03\x04") || absl::StartsWith(head, "PK\x05\x06")) {
     return FileKind::kZip;
   }
@@ -92,6 +97,7 @@ absl::StatusOr<std::unique_ptr<Container>> OpenContainer(const std::string& reso
     case FileKind::kImage:
       return DataInvalid(absl::StrCat(Quotable(resolved),
                                       " is a single image; name a folder or archive of images"));
+    case FileKind::kArrays:
     case FileKind::kText:
     case FileKind::kUnknown:
       break;

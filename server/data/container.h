@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/data/image.h"
 
 namespace skytrain::data {
 
@@ -34,6 +36,8 @@ class Container {
   const std::vector<Entry>& entries() const { return entries_; }        // Sorted by path.
   const std::vector<std::string>& folders() const { return folders_; }  // Also empty ones.
   const std::string& warning() const { return warning_; }  // About the whole; empty: none.
+  // Of every image, where it is known without reading any.
+  virtual std::optional<ImageSize> image_size() const { return std::nullopt; }
 
   // Called with an entry's number and its bytes, which are gone after the call, from up to
   // `threads` threads at once. False ends the reading.
@@ -57,7 +61,7 @@ class Container {
 absl::StatusOr<std::unique_ptr<Container>> OpenContainer(const std::string& resolved,
                                                          const std::vector<std::string>& roots);
 
-enum class FileKind { kFolder, kTar, kCompressedTar, kZip, kImage, kText, kUnknown };
+enum class FileKind { kFolder, kTar, kCompressedTar, kZip, kArrays, kImage, kText, kUnknown };
 absl::StatusOr<FileKind> KindOf(const std::string& resolved);
 
 constexpr uint64_t kLargestImageFile = 256u << 20;

@@ -12,21 +12,18 @@ namespace {
 
 using Visit = std::function<bool(size_t sample, absl::string_view bytes)>;
 
-// Calls `visit` with each sample's bytes from up to `threads` threads.
-absl::Status ReadSamples(const SampleIndex& index, int threads, const Visit& visit) {
-  for (size_t c = 0; c < index.containers.size(); ++c) {
-    const Container& container = *index.containers[c];
-    std::vector<size_t> wanted, sample_of(container.entries().size());
-    for (size_t i = 0; i < index.samples.size(); ++i) {
-      if (index.samples[i].container != c) continue;
-      wanted.push_back(index.samples[i].entry);
-      sample_of[index.samples[i].entry] = i;
-    }
-    RETURN_IF_ERROR(container.Read(wanted, threads, [&](size_t entry, absl::string_view bytes) {
-      return visit(sample_of[entry], bytes);
-    }));
+// Calls `visit` with the bytes of each sample of container `c` from up to `threads` threads.
+absl::Status ReadSamples(const SampleIndex& index, size_t c, int threads, const Visit& visit) {
+  const Container& container = *index.containers[c];
+  std::vector<size_t> wanted, sample_of(container.entries().size());
+  for (size_t i = 0; i < index.samples.size(); ++i) {
+    if (index.samples[i].container != c) continue;
+    wanted.push_back(index.samples[i].entry);
+    sample_of[index.samples[i].entry] = i;
   }
-  return absl::OkStatus();
+  return container.Read(wanted, threads, [&](size_t entry, absl::string_view bytes) {
+    return visit(sample_of[entry], bytes);
+  });
 }
 
 ImageReport ReportOf(const absl::StatusOr<ImageSize>& size) {
@@ -81,7 +78,7 @@ absl::Status DecodeIntoCache(const SampleIndex& index, const Sources& sources, c
   std::atomic<bool> stopped{false};
   Mutex mu;
   absl::Status write_error;
-  RETURN_IF_ERROR(ReadSamples(index, options.threads, [&](size_t i, absl::string_view bytes) {
+  const auto decode = [&](size_t i, absl::string_view bytes) {
     if (stopped.load() || (options.stop && options.stop())) {
       stopped.store(true);
       return false;
@@ -99,9 +96,12 @@ absl::Status DecodeIntoCache(const SampleIndex& index, const Sources& sources, c
     }
     progress.Add();
     return true;
-  }));
-  RETURN_IF_ERROR(write_error);
-  if (stopped.load()) return Stopped();
+  };
+  for (size_t c = 0; c < index.containers.size(); ++c) {
+    RETURN_IF_ERROR(ReadSamples(index, c, options.threads, decode));
+    if (stopped.load()) return Stopped();
+    RETURN_IF_ERROR(write_error);
+  }
   std::vector<int64_t> slots;
   const CacheIndex cache_index = MakeIndex(index, sources, reports, slots);
   return writer->Commit(slots, cache_index);
@@ -110,10 +110,17 @@ absl::Status DecodeIntoCache(const SampleIndex& index, const Sources& sources, c
 absl::StatusOr<std::vector<ImageReport>> ReadHeaders(const SampleIndex& index) {
   constexpr int kThreads = 2;
   std::vector<ImageReport> reports(index.samples.size());
-  RETURN_IF_ERROR(ReadSamples(index, kThreads, [&](size_t i, absl::string_view bytes) {
-    reports[i] = ReportOf(ReadImageSize(bytes));
-    return true;
-  }));
+  for (const Sample& sample : index.samples) {
+    const std::optional<ImageSize> size = index.containers[sample.container]->image_size();
+    if (size.has_value()) reports[&sample - index.samples.data()] = ReportOf(*size);
+  }
+  for (size_t c = 0; c < index.containers.size(); ++c) {
+    if (index.containers[c]->image_size().has_value()) continue;
+    RETURN_IF_ERROR(ReadSamples(index, c, kThreads, [&](size_t i, absl::string_view bytes) {
+      reports[i] = ReportOf(ReadImageSize(bytes));
+      return true;
+    }));
+  }
   return reports;
 }
 

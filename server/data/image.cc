@@ -12,6 +12,9 @@ namespace {
 
 bool IsJpeg(absl::string_view bytes) { return absl::StartsWith(bytes, "\xff\xd8\xff"); }
 bool IsPng(absl::string_view bytes) { return absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n"); }
+bool IsPnm(absl::string_view bytes) {
+  return absl::StartsWith(bytes, "P5\n") || absl::StartsWith(bytes, "P6\n");
+}
 
 absl::Status NotAnImage(absl::string_view bytes) {
   if (bytes.empty()) return absl::InvalidArgumentError("empty file");
@@ -43,6 +46,7 @@ absl::Status CheckImageSize(int64_t width, int64_t height, size_t file_bytes) {
 absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes) {
   if (IsJpeg(bytes)) return ReadJpegSize(bytes);
   if (IsPng(bytes)) return ReadPngSize(bytes);
+  if (IsPnm(bytes)) return ReadPnmSize(bytes);
   return NotAnImage(bytes);
 }
 
@@ -58,8 +62,10 @@ absl::StatusOr<ImageSize> DecodeToCanvas(absl::string_view bytes, const View& vi
   const int canvas = CanvasSize(view);
   if (IsJpeg(bytes)) {
     RETURN_IF_ERROR(DecodeJpeg(bytes, canvas / view.center_crop, pixels));
-  } else {
+  } else if (IsPng(bytes)) {
     RETURN_IF_ERROR(DecodePng(bytes, pixels));
+  } else {
+    RETURN_IF_ERROR(DecodePnm(bytes, pixels));
   }
   // In pixels of the whole image, at least one; then in those of the scaled one.
   const double side = std::max(1.0, view.center_crop * std::min(whole.width, whole.height));

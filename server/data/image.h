@@ -10,9 +10,10 @@
 
 namespace skytrain::data {
 
-// JPEG (libjpeg-turbo) and PNG (libpng) to RGB, 8 bits a channel. Untrusted input: sides are at
-// most kLargestSide, and a file whose pixels are out of all proportion to its bytes is refused.
-// Functions may be called from many threads. Errors are INVALID_ARGUMENT with a short reason
+// JPEG (libjpeg-turbo), PNG (libpng) and binary PNM to RGB, 8 bits a channel. Untrusted input:
+// sides are at most kLargestSide, and a file whose pixels are out of all proportion to its bytes is
+// refused. Functions may be called from many threads. Errors are INVALID_ARGUMENT with a short
+// reason
 // ("premature end of JPEG file"), without the file's name.
 
 constexpr int kLargestSide = 16384;
@@ -49,10 +50,12 @@ struct Pixels {
 // Decoders of one format each. `bytes` begins with the format's magic.
 absl::StatusOr<ImageSize> ReadJpegSize(absl::string_view bytes);
 absl::StatusOr<ImageSize> ReadPngSize(absl::string_view bytes);
+absl::StatusOr<ImageSize> ReadPnmSize(absl::string_view bytes);
 // Decodes at the smallest of the scales 1, 1/2, 1/4, 1/8 (in the DCT domain) at which the shorter
 // side is still at least `shortest_side`.
 absl::Status DecodeJpeg(absl::string_view bytes, double shortest_side, Pixels& pixels);
 absl::Status DecodePng(absl::string_view bytes, Pixels& pixels);
+absl::Status DecodePnm(absl::string_view bytes, Pixels& pixels);
 // Of the sides that a header claims for a file of `file_bytes`.
 absl::Status CheckImageSize(int64_t width, int64_t height, size_t file_bytes);
 

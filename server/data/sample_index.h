@@ -45,6 +45,15 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
                                                  const std::string& table_path,
                                                  const v1::Files& files, const std::string& target);
 
+// The files of arrays that make up the set at `resolved`: it itself, or those below it when it is a
+// folder without images. Empty: it is something else.
+absl::StatusOr<std::vector<std::string>> FindArrayFiles(const std::string& resolved,
+                                                        const std::vector<std::string>& roots);
+// HDF5, npz, npy and idx files, each with images and labels, or in pairs that are named alike.
+// Splits are known by the words of the files' names; classes are the labels' numbers.
+absl::StatusOr<SampleIndex> IndexArrays(const std::string& resolved,
+                                        const std::vector<std::string>& files);
+
 // Adds `name` to the problem `kind`: counted always, named for the first twenty.
 void AddProblem(std::vector<v1::DatasetManifest::Problem>& problems, const std::string& kind,
                 const std::string& name);

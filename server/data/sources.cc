@@ -83,6 +83,11 @@ absl::StatusOr<Sources> ResolveSources(const v1::Data& data,
 absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& target,
                                       const Sources& sources,
                                       const std::vector<std::string>& roots) {
+  if (data.source_case() == v1::Data::kDataset) {
+    const std::string& path = sources.images[0];
+    ASSIGN_OR_RETURN(const std::vector<std::string> arrays, FindArrayFiles(path, roots));
+    if (!arrays.empty()) return IndexArrays(path, arrays);
+  }
   std::vector<std::unique_ptr<Container>> containers;
   for (const std::string& path : sources.images) {
     ASSIGN_OR_RETURN(auto container, OpenContainer(path, roots));

@@ -1,0 +1,201 @@
+// Images in the rows of an array.
+#include <algorithm>
+#include <atomic>
+#include <iterator>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/status_macros.h"
+#include "server/data/data_errors.h"
+#include "server/data/labelled_images.h"
+#include "server/data/parallel.h"
+
+namespace skytrain::data {
+namespace {
+
+// Reads are of about this many bytes: many rows of small images at once.
+constexpr uint64_t kBlockBytes = 4 << 20;
+
+struct Layout {
+  int64_t height = 0, width = 0;
+  int channels = 0;     // 1 or 3.
+  bool planar = false;  // [n, 3, height, width]
+};
+
+std::string Contents(const ArrayFile& file) {
+  if (file.arrays().empty()) return "no arrays of numbers";
+  return absl::StrJoin(file.arrays(), "; ", [](std::string* out, const ArrayInfo& array) {
+    absl::StrAppend(out, array.ToString());
+  });
+}
+
+absl::StatusOr<Layout> LayoutOf(const ArrayFile& file, const ArrayInfo& array) {
+  const std::vector<int64_t>& shape = array.shape;
+  Layout layout;
+  if (shape.size() == 3) {
+    layout = {shape[1], shape[2], 1, false};
+  } else if (shape.size() == 4 && (shape[3] == 3 || shape[3] == 1)) {
+    layout = {shape[1], shape[2], static_cast<int>(shape[3]), false};
+  } else if (shape.size() == 4 && (shape[1] == 3 || shape[1] == 1)) {
+    layout = {shape[2], shape[3], static_cast<int>(shape[1]), shape[1] == 3};
+  }
+  if (array.type != ElementType::kUint8 || layout.channels == 0) {
+    return DataInvalid(absl::StrCat(
+        Quotable(file.path()), ": ", array.ToString(),
+        " cannot be read as images; expected is uint8 [n, height, width], [n, height, width, 3] or "
+        "[n, 3, height, width]"));
+  }
+  if (layout.height > kLargestSide || layout.width > kLargestSide) {
+    return DataInvalid(absl::StrCat(Quotable(file.path()), ": ", array.ToString(),
+                                    ": the sides of an image are at most ", kLargestSide));
+  }
+  return layout;
+}
+
+// Each row as an image in the PNM format, which is its numbers behind a line of text.
+class ArrayImages : public Container {
+ public:
+  ArrayImages(std::shared_ptr<ArrayFile> file, const ArrayInfo& array, const Layout& layout)
+      : Container(file->path()),
+        file_(std::move(file)),
+        array_(array),
+        layout_(layout),
+        header_(absl::StrCat(layout.channels == 3 ? "P6\n" : "P5\n", layout.width, " ",
+                             layout.height, "\n255\n")) {
+    entries_.reserve(array.rows());
+    for (int64_t row = 0; row < array.rows(); ++row) {
+      entries_.push_back({absl::StrCat(array.name, "[", row, "]"), array.row_bytes(),
+                          static_cast<uint64_t>(row), ""});
+    }
+  }
+
+  std::optional<ImageSize> image_size() const override {
+    return ImageSize{static_cast<int>(layout_.width), static_cast<int>(layout_.height)};
+  }
+
+  absl::Status Read(const std::vector<size_t>& wanted, int threads,
+                    const Sink& sink) const override {
+    const std::vector<Run> runs = RunsOf(wanted);
+    std::atomic<bool> stop{false};
+    return ParallelFor(runs.size(), threads, stop, [&](size_t r) -> absl::Status {
+      thread_local std::string rows, image;
+      RETURN_IF_ERROR(file_->ReadRows(array_, runs[r].begin, runs[r].count, rows));
+      const size_t row_bytes = array_.row_bytes();
+      for (int64_t i = 0; i < runs[r].count && !stop.load(); ++i) {
+        image.assign(header_);
+        AppendPixels(absl::string_view(rows).substr(i * row_bytes, row_bytes), image);
+        if (!sink(static_cast<size_t>(runs[r].begin + i), image)) stop.store(true);
+      }
+      return absl::OkStatus();
+    });
+  }
+
+ private:
+  // Rows that follow one another and are read at once.
+  struct Run {
+    int64_t begin = 0, count = 0;
+  };
+
+  std::vector<Run> RunsOf(std::vector<size_t> wanted) const {
+    std::sort(wanted.begin(), wanted.end());
+    const auto most = static_cast<int64_t>(std::max<uint64_t>(kBlockBytes / array_.row_bytes(), 1));
+    std::vector<Run> runs;
+    for (const size_t entry : wanted) {
+      const auto row = static_cast<int64_t>(entry);
+      if (runs.empty() || runs.back().begin + runs.back().count != row ||
+          runs.back().count == most) {
+        runs.push_back({row, 0});
+      }
+      ++runs.back().count;
+    }
+    return runs;
+  }
+
+  void AppendPixels(absl::string_view row, std::string& image) const {
+    if (!layout_.planar) {
+      image.append(row.data(), row.size());
+      return;
+    }
+    const size_t plane = row.size() / 3, begin = image.size();
+    image.resize(begin + row.size());
+    for (size_t i = 0; i < plane; ++i) {
+      for (size_t c = 0; c < 3; ++c) image[begin + 3 * i + c] = row[c * plane + i];
+    }
+  }
+
+  const std::shared_ptr<ArrayFile> file_;
+  const ArrayInfo& array_;  // Of file_.
+  const Layout layout_;
+  const std::string header_;
+};
+
+// The array that has one of `names`, whatever the case, else the only one for which `fits` is true.
+// Null: none, or many.
+template <typename Names, typename Fits>
+const ArrayInfo* Choose(const ArrayFile& file, const Names& names, const Fits& fits) {
+  for (const absl::string_view name : names) {
+    for (const ArrayInfo& array : file.arrays()) {
+      if (absl::EqualsIgnoreCase(array.name, name)) return &array;
+    }
+  }
+  const ArrayInfo* chosen = nullptr;
+  for (const ArrayInfo& array : file.arrays()) {
+    if (!fits(array)) continue;
+    if (chosen != nullptr) return nullptr;
+    chosen = &array;
+  }
+  return chosen;
+}
+
+absl::StatusOr<const ArrayInfo*> ChooseImages(const ArrayFile& file) {
+  constexpr absl::string_view kNames[] = {"images", "image", "x", "data"};
+  const ArrayInfo* array = Choose(
+      file, kNames, [](const ArrayInfo& a) { return a.shape.size() == 3 || a.shape.size() == 4; });
+  if (array != nullptr) return array;
+  return DataInvalid(
+      absl::StrCat(Quotable(file.path()), " has no array \"images\"; it holds ", Contents(file)));
+}
+
+absl::StatusOr<const ArrayInfo*> ChooseLabels(const ArrayFile& file) {
+  constexpr absl::string_view kNames[] = {"labels", "label", "ans", "y", "target", "targets"};
+  const ArrayInfo* array = Choose(
+      file, kNames, [](const ArrayInfo& a) { return a.shape.size() == 1 && IsInteger(a.type); });
+  if (array != nullptr) return array;
+  return DataInvalid(
+      absl::StrCat(Quotable(file.path()), " has no array \"labels\"; it holds ", Contents(file)));
+}
+
+}  // namespace
+
+absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> images,
+                                              const ArrayFile& labels) {
+  ASSIGN_OR_RETURN(const ArrayInfo* image_array, ChooseImages(*images));
+  ASSIGN_OR_RETURN(const ArrayInfo* label_array, ChooseLabels(labels));
+  ASSIGN_OR_RETURN(const Layout layout, LayoutOf(*images, *image_array));
+  if (label_array->shape.size() != 1 || label_array->rows() != image_array->rows()) {
+    return DataInvalid(absl::StrCat(Quotable(images->path()), ": ", image_array->ToString(),
+                                    " and ", label_array->ToString(), " of ",
+                                    Quotable(labels.path()), " do not match"));
+  }
+  constexpr int64_t kMostImages = 20'000'000;
+  if (image_array->rows() > kMostImages) {
+    return DataInvalid(absl::StrCat(Quotable(images->path()), ": ", image_array->ToString(),
+                                    " has more than ", Grouped(kMostImages), " images"));
+  }
+  ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ReadIntegers(labels, *label_array));
+  LabelledImages found;
+  for (size_t row = 0; row < numbers.size(); ++row) {
+    found.ids.push_back(absl::StrCat(row));
+    found.labels.push_back(absl::StrCat(numbers[row]));
+  }
+  found.container = std::make_unique<ArrayImages>(std::move(images), *image_array, layout);
+  return found;
+}
+
+absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> file) {
+  const ArrayFile& labels = *file;
+  return ImagesOfArrays(std::move(file), labels);
+}
+
+}  // namespace skytrain::data
