@@ -204,6 +204,13 @@ class Reader {
         if (slot.field.message_type()->full_name() == "google.protobuf.Duration") {
           return ReadDuration(node, path, slot.Mutable());
         }
+        // Of a message that is nothing but a list, such as the value of a map can be, the list is
+        // written alone.
+        if (const Descriptor& type = *slot.field.message_type();
+            node.kind == Node::Kind::kList && type.field_count() == 1 &&
+            type.field(0)->is_repeated() && !type.field(0)->is_map()) {
+          return ReadList(node, path, slot.Mutable(), *type.field(0));
+        }
         return ReadMessage(node, path, slot.Mutable());
       case FieldDescriptor::CPPTYPE_STRING:
         if (node.kind != Node::Kind::kScalar) return WrongType(node, path, "text");

@@ -18,6 +18,7 @@
 #include "server/data/sources.h"
 #include "server/data/splits.h"
 #include "server/data/table.h"
+#include "server/spec/class_plan.h"
 
 namespace skytrain::data {
 namespace {
@@ -75,6 +76,24 @@ class OpenedSet : public Dataset {
  private:
   absl::Status Divide(const std::vector<std::string>& own_names,
                       const std::vector<int32_t>& own_splits, const OpenOptions& options) {
+    if (options.data.has_classes()) RETURN_IF_ERROR(PlanClasses(options.data.classes()));
+    const absl::Status divided = DivideClasses(own_names, own_splits, options);
+    // Samples that are left out keep their place and are in no split: nobody looks at their labels.
+    for (int32_t& label : labels_) label = std::max(label, 0);
+    return divided;
+  }
+
+  absl::Status PlanClasses(const v1::Classes& classes) {
+    spec::Violations violations;
+    spec::ClassPlan plan = spec::PlanClasses(classes, classes_, violations);
+    RETURN_IF_ERROR(violations.ToStatus());
+    for (int32_t& label : labels_) label = plan.number_of[label];
+    classes_ = std::move(plan.classes);
+    return absl::OkStatus();
+  }
+
+  absl::Status DivideClasses(const std::vector<std::string>& own_names,
+                             const std::vector<int32_t>& own_splits, const OpenOptions& options) {
     if (options.classes.empty()) {
       ASSIGN_OR_RETURN(SplitSets sets, ApplySplits(options.data.splits(), own_names, own_splits,
                                                    labels_, classes_));
@@ -83,7 +102,8 @@ class OpenedSet : public Dataset {
       test_ = std::move(sets.test);
       return absl::OkStatus();
     }
-    ASSIGN_OR_RETURN(test_, EvaluationSamples(options.evaluation_split, own_names, own_splits));
+    ASSIGN_OR_RETURN(test_,
+                     EvaluationSamples(options.evaluation_split, own_names, own_splits, labels_));
     if (test_.empty()) return DataInvalid("the split to evaluate on holds no samples");
     return MapClasses(options.classes);
   }
@@ -109,9 +129,8 @@ class OpenedSet : public Dataset {
                        SomeOf(unknown, static_cast<int64_t>(unknown.size())), "; it knows ",
                        SomeOf(to, static_cast<int64_t>(to.size()), 20)));
     }
-    // Samples outside the split may be of classes that the model does not know; nobody looks at
-    // them.
-    for (int32_t& label : labels_) label = std::max(map[label], 0);
+    // Samples outside the split may be of classes that the model does not know.
+    for (int32_t& label : labels_) label = label < 0 ? -1 : map[label];
     classes_ = to;
     return absl::OkStatus();
   }

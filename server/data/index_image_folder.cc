@@ -9,6 +9,7 @@
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
 #include "server/data/sample_index.h"
+#include "server/spec/class_plan.h"
 
 namespace skytrain::data {
 namespace {
@@ -130,7 +131,7 @@ class FolderIndexer {
           " class folders, at most ", Grouped(kMostClasses), " are allowed"));
     }
     index_.classes.assign(class_names_.begin(), class_names_.end());
-    SortClasses(index_.classes);
+    spec::SortClasses(index_.classes);
     std::map<std::string, int32_t> class_numbers, split_numbers;
     for (size_t c = 0; c < index_.classes.size(); ++c) class_numbers[index_.classes[c]] = c;
     for (size_t s = 0; s < index_.splits.size(); ++s) split_numbers[index_.splits[s]] = s;

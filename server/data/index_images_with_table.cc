@@ -8,6 +8,7 @@
 #include "server/data/csv.h"
 #include "server/data/data_errors.h"
 #include "server/data/sample_index.h"
+#include "server/spec/class_plan.h"
 
 namespace skytrain::data {
 namespace {
@@ -118,7 +119,7 @@ class TableJoiner {
     }
     splits.erase("");
     index_.classes.assign(classes.begin(), classes.end());
-    SortClasses(index_.classes);
+    spec::SortClasses(index_.classes);
     index_.splits.assign(splits.begin(), splits.end());
     for (size_t c = 0; c < index_.classes.size(); ++c) class_numbers_[index_.classes[c]] = c;
     for (size_t s = 0; s < index_.splits.size(); ++s) split_numbers_[index_.splits[s]] = s;

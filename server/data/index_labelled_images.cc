@@ -14,6 +14,7 @@
 #include "server/data/labelled_images.h"
 #include "server/data/paths.h"
 #include "server/data/sample_index.h"
+#include "server/spec/class_plan.h"
 
 namespace skytrain::data {
 namespace {
@@ -102,7 +103,7 @@ SampleIndex Combine(const std::string& path, std::vector<Part> parts) {
   const bool has_splits = all_named && splits.size() > 1;
   if (has_splits) index.splits.assign(splits.begin(), splits.end());
   index.classes.assign(classes.begin(), classes.end());
-  SortClasses(index.classes);
+  spec::SortClasses(index.classes);
   std::map<std::string, int32_t> class_numbers;
   for (size_t c = 0; c < index.classes.size(); ++c) {
     class_numbers[index.classes[c]] = static_cast<int32_t>(c);

@@ -58,7 +58,4 @@ absl::StatusOr<SampleIndex> IndexArrays(const std::string& resolved,
 void AddProblem(std::vector<v1::DatasetManifest::Problem>& problems, const std::string& kind,
                 const std::string& name);
 
-// Sorts distinct class names: by value when all are numbers, else by name.
-void SortClasses(std::vector<std::string>& classes);
-
 }  // namespace skytrain::data

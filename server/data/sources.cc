@@ -163,7 +163,8 @@ absl::Status CheckPolicies(const v1::Data& data, const v1::DatasetManifest& mani
     const bool allowed =
         (problem.kind() == "corrupt" && data.corrupt() == v1::Data::POLICY_SKIP) ||
         (setting == "data.unmatched: skip" && data.unmatched() == v1::Data::POLICY_SKIP) ||
-        (problem.kind() == "empty_class" && evaluation) || problem.kind() == kArchiveWarning;
+        (problem.kind() == "empty_class" && (evaluation || data.has_classes())) ||
+        problem.kind() == kArchiveWarning;
     if (allowed) continue;
     lines.push_back(absl::StrCat(Describe(problem),
                                  setting.empty() ? "" : absl::StrCat(". Allow it with ", setting)));

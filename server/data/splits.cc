@@ -14,6 +14,14 @@
 namespace skytrain::data {
 namespace {
 
+// Moves the members that are `taken` to `drawn`.
+void Take(const std::vector<bool>& taken, std::vector<int64_t>& members,
+          std::vector<int64_t>& drawn) {
+  std::vector<int64_t> left;
+  for (size_t i = 0; i < members.size(); ++i) (taken[i] ? drawn : left).push_back(members[i]);
+  members = std::move(left);
+}
+
 // Takes counts[c] samples of each class out of `pool` (by class), chosen by `seed`.
 std::vector<int64_t> DrawFrom(std::vector<std::vector<int64_t>>& pool,
                               const std::vector<int64_t>& counts, uint64_t seed) {
@@ -24,18 +32,37 @@ std::vector<int64_t> DrawFrom(std::vector<std::vector<int64_t>>& pool,
         Permutation(seed, Purpose::kSplit, c, static_cast<int64_t>(members.size()));
     std::vector<bool> taken(members.size());
     for (int64_t k = 0; k < counts[c]; ++k) taken[order[k]] = true;
-    std::vector<int64_t> left;
-    for (size_t i = 0; i < members.size(); ++i) (taken[i] ? drawn : left).push_back(members[i]);
-    members = std::move(left);
+    Take(taken, members, drawn);
   }
   std::sort(drawn.begin(), drawn.end());
   return drawn;
 }
 
-std::vector<int64_t> SamplesOf(absl::Span<const int32_t> own_splits, int32_t split) {
+// Takes the members of the plan's fold out of `pool` (by class).
+std::vector<int64_t> DrawFold(std::vector<std::vector<int64_t>>& pool,
+                              const spec::SplitPlan& plan) {
+  std::vector<int64_t> drawn;
+  int64_t begin = 0;
+  for (size_t c = 0; c < pool.size(); ++c) {
+    const auto size = static_cast<int64_t>(pool[c].size());
+    const std::vector<int64_t> order = Permutation(plan.test_seed, Purpose::kSplit, c, size);
+    std::vector<bool> taken(size);
+    for (int64_t k = 0; k < size; ++k) {
+      taken[order[k]] = (begin + k) % plan.test_folds == plan.test_fold;
+    }
+    Take(taken, pool[c], drawn);
+    begin += size;
+  }
+  std::sort(drawn.begin(), drawn.end());
+  return drawn;
+}
+
+// Of those that have a class.
+std::vector<int64_t> SamplesOf(absl::Span<const int32_t> own_splits, int32_t split,
+                               absl::Span<const int32_t> labels) {
   std::vector<int64_t> samples;
   for (size_t i = 0; i < own_splits.size(); ++i) {
-    if (own_splits[i] == split) samples.push_back(static_cast<int64_t>(i));
+    if (own_splits[i] == split && labels[i] >= 0) samples.push_back(static_cast<int64_t>(i));
   }
   return samples;
 }
@@ -54,21 +81,24 @@ absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
   }
   own.push_back({"", std::vector<int64_t>(classes.size())});
   auto own_of = [&](size_t i) { return own_splits[i] < 0 ? own_names.size() : own_splits[i]; };
-  for (size_t i = 0; i < labels.size(); ++i) ++own[own_of(i)].class_counts[labels[i]];
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] >= 0) ++own[own_of(i)].class_counts[labels[i]];
+  }
 
   spec::Violations violations;
   const spec::SplitPlan plan = spec::PlanSplits(splits, own, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   std::vector<std::vector<int64_t>> pool(classes.size());
   for (size_t i = 0; i < labels.size(); ++i) {
-    if (std::find(plan.pool.begin(), plan.pool.end(), static_cast<int>(own_of(i))) !=
-        plan.pool.end()) {
+    if (labels[i] >= 0 && std::find(plan.pool.begin(), plan.pool.end(),
+                                    static_cast<int>(own_of(i))) != plan.pool.end()) {
       pool[labels[i]].push_back(static_cast<int64_t>(i));
     }
   }
   SplitSets sets;
-  if (plan.test >= 0) sets.test = SamplesOf(own_splits, plan.test);
-  if (plan.validation >= 0) sets.validation = SamplesOf(own_splits, plan.validation);
+  if (plan.test >= 0) sets.test = SamplesOf(own_splits, plan.test, labels);
+  if (plan.validation >= 0) sets.validation = SamplesOf(own_splits, plan.validation, labels);
+  if (plan.test_folds > 0) sets.test = DrawFold(pool, plan);
   if (!plan.test_drawn.empty()) sets.test = DrawFrom(pool, plan.test_drawn, plan.test_seed);
   if (!plan.validation_drawn.empty()) {
     sets.validation = DrawFrom(pool, plan.validation_drawn, plan.validation_seed);
@@ -95,13 +125,14 @@ absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
 
 absl::StatusOr<std::vector<int64_t>> EvaluationSamples(const std::string& split,
                                                        const std::vector<std::string>& own_names,
-                                                       absl::Span<const int32_t> own_splits) {
+                                                       absl::Span<const int32_t> own_splits,
+                                                       absl::Span<const int32_t> labels) {
   const std::vector<std::string> wanted =
       split.empty() ? std::vector<std::string>{"test", "val"} : std::vector<std::string>{split};
   for (const std::string& name : wanted) {
     for (size_t s = 0; s < own_names.size(); ++s) {
       if (absl::EqualsIgnoreCase(own_names[s], name)) {
-        return SamplesOf(own_splits, static_cast<int32_t>(s));
+        return SamplesOf(own_splits, static_cast<int32_t>(s), labels);
       }
     }
   }
@@ -115,8 +146,10 @@ absl::StatusOr<std::vector<int64_t>> EvaluationSamples(const std::string& split,
                            SomeOf(own_names, static_cast<int64_t>(own_names.size()), 20)),
         nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
   }
-  std::vector<int64_t> all(own_splits.size());
-  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
+  std::vector<int64_t> all;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] >= 0) all.push_back(static_cast<int64_t>(i));
+  }
   return all;
 }
 

@@ -15,20 +15,21 @@ struct SplitSets {
   std::vector<int64_t> train, validation, test;
 };
 
-// Applies `splits` (or its defaults) to samples with these labels (into `classes`) and own splits
-// (into `own_names`; -1: none). Which samples a fraction takes depends on its seed, the labels and
-// the order of samples alone. INVALID_ARGUMENT (INVALID_EXPERIMENT) for a split that is not there,
-// DATA_INVALID for a class that is left without a sample to train on.
+// Applies `splits` (or its defaults) to samples with these labels (into `classes`; -1: left out)
+// and own splits (into `own_names`; -1: none). Which samples a fraction takes depends on its seed,
+// the labels and the order of samples alone. INVALID_ARGUMENT (INVALID_EXPERIMENT) for a split that
+// is not there, DATA_INVALID for a class that is left without a sample to train on.
 absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
                                       const std::vector<std::string>& own_names,
                                       absl::Span<const int32_t> own_splits,
                                       absl::Span<const int32_t> labels,
                                       const std::vector<std::string>& classes);
 
-// The samples that an evaluation on `split` measures. Empty: the own split "test", else "val", else
-// all. DATA_INVALID for a split that is not there.
+// The samples with a label (not -1) that an evaluation on `split` measures. Empty: the own split
+// "test", else "val", else all. DATA_INVALID for a split that is not there.
 absl::StatusOr<std::vector<int64_t>> EvaluationSamples(const std::string& split,
                                                        const std::vector<std::string>& own_names,
-                                                       absl::Span<const int32_t> own_splits);
+                                                       absl::Span<const int32_t> own_splits,
+                                                       absl::Span<const int32_t> labels);
 
 }  // namespace skytrain::data

@@ -12,6 +12,7 @@
 #include "server/data/csv.h"
 #include "server/data/data_errors.h"
 #include "server/data/sample_index.h"
+#include "server/spec/class_plan.h"
 
 namespace skytrain::data {
 namespace {
@@ -73,7 +74,7 @@ absl::Status ReadClasses(const CsvTable& table, size_t target, FeatureTable& out
     }
   }
   out.classes.assign(names.begin(), names.end());
-  SortClasses(out.classes);
+  spec::SortClasses(out.classes);
   std::map<std::string, int32_t> numbers;
   for (size_t c = 0; c < out.classes.size(); ++c) numbers[out.classes[c]] = c;
   for (const auto& row : table.rows) out.labels.push_back(numbers[row[target]]);

@@ -58,7 +58,8 @@ std::string WhatIsWorthALook(const v1::Experiment& experiment,
       v1::Classification::CLASS_WEIGHTS_BALANCED) {
     return warning;
   }
-  if (const std::string hint = spec::DataWarning(manifest); !hint.empty()) add(hint);
+  if (const std::string hint = spec::DataWarning(experiment.data(), manifest); !hint.empty())
+    add(hint);
   return warning;
 }
 

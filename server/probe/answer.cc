@@ -45,7 +45,7 @@ std::string Summary(const v1::DatasetManifest& manifest) {
     for (const std::string& name : problem.names()) absl::StrAppend(&text, "\n    ", name);
     absl::StrAppend(&text, "\n");
   }
-  if (const std::string hint = spec::DataWarning(manifest); !hint.empty()) {
+  if (const std::string hint = spec::DataWarning({}, manifest); !hint.empty()) {
     absl::StrAppend(&text, "  hint: ", hint, "\n");
   }
   return text;

@@ -42,8 +42,14 @@ void CheckSplit(const std::string& field, const v1::Split& split, Violations& v)
     case v1::Split::kNamed:
       if (split.named().empty()) v.Add(field + ".named", "must be the name of a split of the set");
       return;
+    case v1::Split::kKfold:
+      v.Range(field + ".kfold.folds", split.kfold().folds(), 2, 100);
+      v.Range(field + ".kfold.fold", split.kfold().fold(), 0,
+              std::max(split.kfold().folds() - 1, 1));
+      if (field != "data.splits.test") v.Add(field + ".kfold", "is for the test split only");
+      return;
     case v1::Split::SOURCE_NOT_SET:
-      v.Add(field, "needs one of fraction, named");
+      v.Add(field, "needs one of fraction, named, kfold");
   }
 }
 
@@ -51,7 +57,9 @@ void CheckSplits(const v1::Splits& splits, Violations& v) {
   if (splits.has_train()) CheckSplit("data.splits.train", splits.train(), v);
   if (splits.has_validation()) CheckSplit("data.splits.validation", splits.validation(), v);
   if (splits.has_test()) CheckSplit("data.splits.test", splits.test(), v);
-  const double held_out = splits.validation().fraction() + splits.test().fraction();
+  const v1::Split::Kfold& kfold = splits.test().kfold();
+  const double held_out = splits.validation().fraction() + splits.test().fraction() +
+                          (kfold.folds() > 0 ? 1.0 / kfold.folds() : 0);
   if (held_out >= 1 && splits.validation().fraction() < 1 && splits.test().fraction() < 1) {
     v.Add("data.splits", absl::StrCat("the fractions of validation and test add up to ", held_out,
                                       ": nothing is left to train on"));

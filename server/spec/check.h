@@ -26,7 +26,7 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
 
 // A hint worth showing beside an accepted job ("33 cigar of 1,974: consider class_weights"), or
 // empty.
-std::string DataWarning(const v1::DatasetManifest& manifest);
+std::string DataWarning(const v1::Data& data, const v1::DatasetManifest& manifest);
 
 absl::Status CheckEvaluation(const v1::Evaluation& evaluation);
 

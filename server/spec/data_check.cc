@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/spec/check.h"
+#include "server/spec/class_plan.h"
 #include "server/spec/shapes.h"
 #include "server/spec/split_plan.h"
 
@@ -57,7 +58,7 @@ void CheckProblems(const v1::Data& data, const DatasetManifest& manifest, Violat
       v.Add("data",
             absl::StrCat(count, one ? " id that occurs" : " ids that occur", " more than once (",
                          SomeNames(problem), "): which row or image is meant?"));
-    } else if (problem.kind() == "empty_class") {
+    } else if (problem.kind() == "empty_class" && !data.has_classes()) {
       v.Add("data", absl::StrCat("empty class: ", SomeNames(problem), " without a single sample"));
     }
   }
@@ -76,6 +77,14 @@ std::vector<OwnSplit> OwnSplitsOf(const DatasetManifest& manifest) {
   // Samples that belong to no split of the set's.
   if (own.empty() || Sum(rest) > 0) own.push_back({"", std::move(rest)});
   return own;
+}
+
+// As the run will see it.
+DatasetManifest AfterClasses(const v1::Data& data, const DatasetManifest& manifest, Violations& v) {
+  if (!data.has_classes()) return manifest;
+  std::vector<std::string> own;
+  for (const auto& c : manifest.classes()) own.push_back(c.name());
+  return WithClasses(PlanClasses(data.classes(), own, v), manifest);
 }
 
 void CheckKind(const TrainingPlan& plan, const DatasetManifest& manifest, Violations& v) {
@@ -107,14 +116,17 @@ int64_t MemoryBytes(const TrainingPlan& plan, const Shapes& shapes, int64_t inpu
 
 absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
                                               const TrainingPlan& plan,
-                                              const v1::DatasetManifest& manifest) {
+                                              const v1::DatasetManifest& found) {
   Violations of_data, v;
-  CheckProblems(experiment.data(), manifest, of_data);
+  CheckProblems(experiment.data(), found, of_data);
+  const DatasetManifest manifest = AfterClasses(experiment.data(), found, v);
   if (manifest.classes_size() < 2) {
     of_data.Add("data", absl::StrCat("has ", manifest.classes_size(),
                                      " class; classification needs at least 2"));
   }
   CheckKind(plan, manifest, v);
+  // Numbers of samples mean nothing yet when a class is not known.
+  RETURN_IF_ERROR(v.MergedWith(of_data));
   const SplitPlan splits = PlanSplits(experiment.data().splits(), OwnSplitsOf(manifest), v);
   RETURN_IF_ERROR(v.MergedWith(of_data));
 
@@ -150,7 +162,9 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
   return estimate;
 }
 
-std::string DataWarning(const v1::DatasetManifest& manifest) {
+std::string DataWarning(const v1::Data& data, const v1::DatasetManifest& found) {
+  Violations unused;
+  const DatasetManifest manifest = AfterClasses(data, found, unused);
   if (manifest.classes_size() < 2) return "";
   const auto smallest =
       std::min_element(manifest.classes().begin(), manifest.classes().end(),

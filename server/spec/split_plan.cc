@@ -67,6 +67,21 @@ int DefaultTest(absl::Span<const OwnSplit> own, int validation) {
   return -1;
 }
 
+// How many of each class lie in the fold; see SplitPlan.
+std::vector<int64_t> FoldCounts(const std::vector<int64_t>& class_counts, const SplitPlan& plan) {
+  std::vector<int64_t> counts;
+  int64_t begin = 0;
+  for (const int64_t count : class_counts) {
+    // Numbers below n that are in the fold.
+    const auto below = [&](int64_t n) {
+      return (n + plan.test_folds - 1 - plan.test_fold) / plan.test_folds;
+    };
+    counts.push_back(below(begin + count) - below(begin));
+    begin += count;
+  }
+  return counts;
+}
+
 }  // namespace
 
 std::vector<int64_t> StratifiedCounts(absl::Span<const int64_t> class_counts, double fraction) {
@@ -128,6 +143,14 @@ SplitPlan PlanSplits(const v1::Splits& splits, absl::Span<const OwnSplit> own,
     plan.test_seed = splits.test().seed();
     plan.test_counts = plan.test_drawn;
     Subtract(plan.test_drawn, plan.train_counts);
+  }
+  if (splits.test().source_case() == v1::Split::kKfold) {
+    const v1::Split::Kfold& kfold = splits.test().kfold();
+    plan.test_folds = kfold.folds();
+    plan.test_fold = kfold.fold();
+    plan.test_seed = kfold.seed();
+    plan.test_counts = FoldCounts(whole, plan);
+    Subtract(plan.test_counts, plan.train_counts);
   }
   if (validation_fraction) {
     const double fraction = splits.has_validation() ? splits.validation().fraction() : 0.1;

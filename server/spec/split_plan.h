@@ -29,6 +29,9 @@ struct SplitPlan {
   // is left).
   std::vector<int64_t> test_drawn, validation_drawn, train_drawn;
   uint64_t test_seed = 0, validation_seed = 0, train_seed = 0;
+  // Instead of test_drawn: member i of the pool, by class and, within a class, in the order of
+  // test_seed, is tested when i % test_folds is test_fold. 0: no folds.
+  int test_folds = 0, test_fold = 0;
 
   // Samples of each class.
   std::vector<int64_t> train_counts, validation_counts, test_counts;

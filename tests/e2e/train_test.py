@@ -3,6 +3,7 @@
 import json
 import struct
 import unittest
+import zipfile
 
 from node import DATA, GALAXIES, IRIS, NodeTestCase
 
@@ -11,6 +12,43 @@ def safetensors_header(path):
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         return json.loads(file.read(length))
+
+
+def npy(descr, shape, numbers):
+    """An array as numpy writes it."""
+    header = repr({"descr": descr, "fortran_order": False, "shape": shape})
+    header += " " * (63 - (10 + len(header)) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + numbers
+
+
+def write_stripes(path, count):
+    """`count` images of 16x16, class = number % 4: upright or level stripes, of either phase."""
+    images, labels = bytearray(), bytearray()
+    for i in range(count):
+        label = i % 4
+        for y in range(16):
+            for x in range(16):
+                wave = ((x if label < 2 else y) // 2 + label) % 2
+                images += bytes([40 + 150 * wave + (7 * i + 3 * x + 5 * y) % 50] * 3)
+        labels.append(label)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as npz:
+        npz.writestr("images.npy", npy("|u1", (count, 16, 16, 3), bytes(images)))
+        npz.writestr("labels.npy", npy("|u1", (count,), bytes(labels)))
+
+
+STRIPES = """
+name: stripes
+data:
+  dataset: {path}
+  image: {{size: 16}}
+  classes: {{merge: {{upright: ["0", "1"], level: ["2", "3"]}}}}
+  splits: {{test: {{kfold: {{folds: 4, fold: 1}}}}}}
+task: {{classification: {{}}}}
+model: {{small_cnn: {{width: 8}}}}
+train: {{epochs: 3, batch_size: 16, seed: 1}}
+optimizer: {{adamw: {{lr: 1.0e-2}}}}
+resources: {{cpus: 1}}
+"""
 
 
 class TrainTest(NodeTestCase):
@@ -39,6 +77,15 @@ class TrainTest(NodeTestCase):
         self.assertAlmostEqual(report["accuracy"], tested["test/accuracy"], places=6)
         self.assertAlmostEqual(report["balanced_accuracy"], tested["test/balanced_accuracy"], places=6)
         self.assertEqual(sum(map(sum, report["confusion_matrix"])), report["count"])
+
+    def test_arrays_with_merged_classes_are_tested_on_a_fold(self):
+        path = self.node.root / "stripes.npz"
+        write_stripes(path, 160)
+        job = self.node.submit(STRIPES.format(path=path), "--wait")
+        self.assertGreaterEqual(self.node.json("show", job)["metrics"]["test/accuracy"], 0.95)
+        out = self.node.root / "stripes"
+        self.node.run("fetch", job, "-o", out)
+        self.assertEqual(json.loads((out / "model.json").read_text())["classes"], ["level", "upright"])
 
     def test_stream_is_numbered_without_a_gap_and_resumes_anywhere(self):
         job = self.node.submit(IRIS, "--wait", "--set", "train.epochs=5")

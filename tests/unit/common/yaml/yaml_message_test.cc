@@ -39,6 +39,17 @@ v1::Experiment Parsed(const std::string& text, const std::vector<std::string>& o
   return experiment;
 }
 
+TEST(YamlMessage, ListStandsForAMessageThatIsNothingElse) {
+  const v1::Experiment e =
+      Parsed("data: {classes: {merge: {smooth: [\"0\", \"5\"]}, drop: [\"4\"]}}");
+  EXPECT_THAT(e.data().classes().merge().at("smooth").names(), ElementsAre("0", "5"));
+  EXPECT_THAT(e.data().classes().drop(), ElementsAre("4"));
+  EXPECT_THAT(Mistakes("data: {classes: {merge: {smooth: [{a: b}]}}}"),
+              ElementsAre("g.yaml:1:35: data.classes.merge.smooth[0] must be text, not a map"));
+  EXPECT_THAT(Mistakes("data: {classes: [a]}"),
+              ElementsAre("g.yaml:1:17: data.classes must be a map of keys, not a list"));
+}
+
 TEST(YamlMessage, ReadsAnExperimentWhole) {
   const v1::Experiment e = Parsed(R"(
 name: galaxies

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -189,6 +190,64 @@ TEST(OpenDataset, SplitsAreDisjointStratifiedAndDecidedByTheirSeed) {
   EXPECT_EQ((*set)->validation(), (*again)->validation());
   EXPECT_EQ((*set)->test(), (*other)->test());
   EXPECT_NE((*set)->validation(), (*other)->validation());
+}
+
+TEST(OpenDataset, FoldsCoverAllAndShareNothing) {
+  TempDir dir;
+  WriteFolder(dir.File("set"), ImageFiles({{"a", 13}, {"b", 22}}));
+  auto options = OptionsFor(dir.File("set"), dir.File("cache"));
+  auto* kfold = options.data.mutable_splits()->mutable_test()->mutable_kfold();
+  kfold->set_folds(5);
+  std::vector<int64_t> tested;
+  for (int fold = 0; fold < 5; ++fold) {
+    kfold->set_fold(fold);
+    const auto set = OpenDataset(options);
+    ASSERT_TRUE(set.ok()) << set.status();
+    EXPECT_THAT((*set)->test(), SizeIs(7));
+    tested.insert(tested.end(), (*set)->test().begin(), (*set)->test().end());
+    std::vector<int64_t> all = (*set)->train();
+    for (const auto* split : {&(*set)->validation(), &(*set)->test()}) {
+      all.insert(all.end(), split->begin(), split->end());
+    }
+    EXPECT_EQ(std::set<int64_t>(all.begin(), all.end()).size(), 35u);
+    EXPECT_EQ(all.size(), 35u);
+  }
+  EXPECT_EQ(std::set<int64_t>(tested.begin(), tested.end()).size(), 35u);
+  // Not the set's order, which may be by anything.
+  EXPECT_FALSE(std::is_sorted(tested.begin(), tested.end()));
+}
+
+TEST(OpenDataset, MergedClassesAreOneAndDroppedOnesAreInNoSplit) {
+  TempDir dir;
+  WriteFolder(dir.File("set"), ImageFiles({{"train/a", 10},
+                                           {"train/b", 10},
+                                           {"train/c", 10},
+                                           {"train/d", 10},
+                                           {"test/a", 2},
+                                           {"test/d", 3}}));
+  auto options = OptionsFor(dir.File("set"), dir.File("cache"));
+  v1::Classes& classes = *options.data.mutable_classes();
+  (*classes.mutable_merge())["z"].add_names("a");
+  (*classes.mutable_merge())["z"].add_names("b");
+  classes.add_drop("d");
+  const auto set = OpenDataset(options);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_THAT((*set)->classes(), ElementsAre("c", "z"));
+  EXPECT_EQ((*set)->train().size() + (*set)->validation().size(), 30u);
+  EXPECT_THAT((*set)->test(), SizeIs(2));
+  for (const int64_t i : (*set)->test()) EXPECT_EQ((*set)->labels()[i], 1);
+  for (const int64_t i : (*set)->train()) {
+    EXPECT_EQ((*set)->labels()[i], (*set)->ids()[i] >= "120" && (*set)->ids()[i] < "130" ? 0 : 1);
+  }
+  // The same when a model that knows the merged classes is evaluated.
+  options.classes = {"z", "c"};
+  const auto evaluated = OpenDataset(options);
+  ASSERT_TRUE(evaluated.ok()) << evaluated.status();
+  EXPECT_THAT((*evaluated)->test(), SizeIs(2));
+  EXPECT_EQ((*evaluated)->labels()[(*evaluated)->test()[0]], 0);
+
+  classes.add_drop("e");
+  EXPECT_THAT(std::string(OpenDataset(options).status().message()), HasSubstr("no class"));
 }
 
 TEST(OpenDataset, JoinsImagesAndTableByIdsAsText) {

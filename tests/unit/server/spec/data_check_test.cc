@@ -122,6 +122,24 @@ TEST(CheckAgainstData, MlpOnImagesWithoutAViewIsRefused) {
   EXPECT_EQ(ViolationsOf(Check(e, Galaxies()).status())[0].field, "data.image");
 }
 
+TEST(CheckAgainstData, ClassesAreMergedAndDroppedBeforeAnythingIsCounted) {
+  v1::Experiment e = OnGalaxies();
+  v1::Classes& classes = *e.mutable_data()->mutable_classes();
+  (*classes.mutable_merge())["smooth"].add_names("cigar");
+  (*classes.mutable_merge())["smooth"].add_names("round");
+  classes.add_drop("spiral");
+  const auto estimate = Check(e, Galaxies());
+  ASSERT_TRUE(estimate.ok()) << estimate.status();
+  EXPECT_THAT(estimate->classes(), ElementsAre("between", "edge_on", "smooth"));
+  EXPECT_EQ(DataWarning(e.data(), Galaxies()), "");
+
+  classes.add_drop("spirals");
+  const auto violations = ViolationsOf(Check(e, Galaxies()).status());
+  ASSERT_EQ(violations.size(), 1u);
+  EXPECT_EQ(violations[0].field, "data.classes.drop");
+  EXPECT_THAT(violations[0].description, HasSubstr("did you mean spiral?"));
+}
+
 TEST(CheckAgainstData, OneClassIsNotEnough) {
   v1::DatasetManifest m = Galaxies();
   m.mutable_classes()->DeleteSubrange(1, 4);
@@ -164,14 +182,14 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.kind); });
 
 TEST(DataWarning, NamesARareClass) {
-  EXPECT_EQ(DataWarning(Galaxies()), "41 cigar of 2,434: consider class_weights");
+  EXPECT_EQ(DataWarning({}, Galaxies()), "41 cigar of 2,434: consider class_weights");
 }
 
 TEST(DataWarning, IsSilentAboutABalancedSet) {
   v1::DatasetManifest m;
   m.set_count(150);
   for (int c = 0; c < 3; ++c) m.add_classes()->set_count(50);
-  EXPECT_EQ(DataWarning(m), "");
+  EXPECT_EQ(DataWarning({}, m), "");
 }
 
 }  // namespace

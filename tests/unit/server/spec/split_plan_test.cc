@@ -82,5 +82,27 @@ TEST(PlanSplits, NamedSplitsAreTakenWhole) {
   EXPECT_THAT(plan.test_counts, ElementsAre(3));
 }
 
+TEST(PlanSplits, FoldsDifferByOneAtMostAndCoverAll) {
+  const std::vector<OwnSplit> own{{"", {451, 444, 33, 203, 843}}};
+  std::vector<int64_t> covered(5);
+  for (int fold = 0; fold < 5; ++fold) {
+    v1::Splits splits;
+    splits.mutable_test()->mutable_kfold()->set_folds(5);
+    splits.mutable_test()->mutable_kfold()->set_fold(fold);
+    const SplitPlan plan = Plan(splits, own);
+    const int64_t size =
+        std::accumulate(plan.test_counts.begin(), plan.test_counts.end(), int64_t{0});
+    EXPECT_GE(size, 394) << fold;
+    EXPECT_LE(size, 395) << fold;
+    for (int c = 0; c < 5; ++c) {
+      covered[c] += plan.test_counts[c];
+      EXPECT_NEAR(plan.test_counts[c], own[0].class_counts[c] / 5.0, 1) << fold << " " << c;
+      EXPECT_EQ(plan.test_counts[c] + plan.validation_counts[c] + plan.train_counts[c],
+                own[0].class_counts[c]);
+    }
+  }
+  EXPECT_EQ(covered, own[0].class_counts);
+}
+
 }  // namespace
 }  // namespace skytrain::spec
