@@ -82,7 +82,55 @@ std::vector<int64_t> FoldCounts(const std::vector<int64_t>& class_counts, const 
   return counts;
 }
 
+void CheckSplit(const std::string& field, const v1::Split& split, Violations& v) {
+  switch (split.source_case()) {
+    case v1::Split::kFraction:
+      if (!(split.fraction() > 0 && split.fraction() < 1)) {
+        v.Add(field + ".fraction",
+              absl::StrCat("must lie between 0 and 1, both excluded, not ", split.fraction()));
+      }
+      return;
+    case v1::Split::kNamed:
+      if (split.named().empty()) v.Add(field + ".named", "must be the name of a split of the set");
+      return;
+    case v1::Split::kKfold:
+      v.Range(field + ".kfold.folds", split.kfold().folds(), 2, 100);
+      v.Range(field + ".kfold.fold", split.kfold().fold(), 0,
+              std::max(split.kfold().folds() - 1, 1));
+      if (field != "data.splits.test") v.Add(field + ".kfold", "is for the test split only");
+      return;
+    case v1::Split::SOURCE_NOT_SET:
+      v.Add(field, "needs one of fraction, named, kfold");
+  }
+}
+
 }  // namespace
+
+void CheckSplits(const v1::Splits& splits, Violations& v) {
+  if (splits.has_train()) CheckSplit("data.splits.train", splits.train(), v);
+  if (splits.has_validation()) CheckSplit("data.splits.validation", splits.validation(), v);
+  if (splits.has_test()) CheckSplit("data.splits.test", splits.test(), v);
+  const v1::Split::Kfold& kfold = splits.test().kfold();
+  const double held_out = splits.validation().fraction() + splits.test().fraction() +
+                          (kfold.folds() > 0 ? 1.0 / kfold.folds() : 0);
+  if (held_out >= 1 && splits.validation().fraction() < 1 && splits.test().fraction() < 1) {
+    v.Add("data.splits", absl::StrCat("the fractions of validation and test add up to ", held_out,
+                                      ": nothing is left to train on"));
+  } else if (splits.train().fraction() < 1 && held_out + splits.train().fraction() > 1 + 1e-9) {
+    v.Add("data.splits", "the fractions of train, validation and test add up to more than 1");
+  }
+  const std::pair<const v1::Split&, const char*> named[] = {
+      {splits.train(), "train"}, {splits.validation(), "validation"}, {splits.test(), "test"}};
+  for (int i = 0; i < 3; ++i) {
+    for (int j = i + 1; j < 3; ++j) {
+      if (!named[i].first.named().empty() && named[i].first.named() == named[j].first.named()) {
+        v.Add(absl::StrCat("data.splits.", named[j].second, ".named"),
+              absl::StrCat("\"", Quotable(named[j].first.named()), "\" is already the ",
+                           named[i].second, " split; splits must not share samples"));
+      }
+    }
+  }
+}
 
 std::vector<int64_t> StratifiedCounts(absl::Span<const int64_t> class_counts, double fraction) {
   const int64_t all = std::accumulate(class_counts.begin(), class_counts.end(), int64_t{0});

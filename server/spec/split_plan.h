@@ -37,6 +37,9 @@ struct SplitPlan {
   std::vector<int64_t> train_counts, validation_counts, test_counts;
 };
 
+// What is wrong with `splits` whatever the data set, under "data.splits.*".
+void CheckSplits(const v1::Splits& splits, Violations& violations);
+
 // Applies `splits` and its defaults (see the proto). Mistakes go to `violations` under
 // "data.splits.*"; the plan is then of no use.
 SplitPlan PlanSplits(const v1::Splits& splits, absl::Span<const OwnSplit> own,

@@ -205,8 +205,9 @@ TEST(AcceptedText, SaysWhatWillRun) {
   estimate.set_epoch_seconds(75);
   estimate.set_speed_measured(true);
   job.mutable_experiment()->mutable_resources()->set_gpus(1);
-  EXPECT_THAT(AcceptedText(response, /*dry_run=*/true),
-              ::testing::HasSubstr("time      about 1m15s an epoch on 1 GPU (as earlier jobs here ran)\n"));
+  EXPECT_THAT(
+      AcceptedText(response, /*dry_run=*/true),
+      ::testing::HasSubstr("time      about 1m15s an epoch on 1 GPU (as earlier jobs here ran)\n"));
 }
 
 }  // namespace
