@@ -144,6 +144,13 @@ optimizer: {{adamw: {{lr: 0.01}}}}
 resources: {{cpus: 1}}
 """
 
+
+def scripted(**labels):
+    """IRIS for the scripted worker, which reads from labels what to do: `fake_hang="1"` is the label fake.hang."""
+    script = {"fake.model": "1", **{key.replace("fake_", "fake."): value for key, value in labels.items()}}
+    return IRIS + "labels: {" + ", ".join(f"{key}: '{value}'" for key, value in script.items()) + "}\n"
+
+
 # Small enough for seconds, long enough to be interrupted.
 GALAXIES = f"""
 name: galaxies

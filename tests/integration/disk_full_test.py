@@ -7,14 +7,9 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from node import BIN, IRIS, Node, wait_until  # noqa: E402
+from node import BIN, Node, scripted, wait_until  # noqa: E402
 
 DISK_MIB = 96
-
-
-def experiment(**labels):
-    scripted = {"fake.model": "1", **{key.replace("fake_", "fake."): value for key, value in labels.items()}}
-    return IRIS + "labels: {" + ", ".join(f"{key}: '{value}'" for key, value in scripted.items()) + "}\n"
 
 
 class DiskFullTest(unittest.TestCase):
@@ -67,14 +62,14 @@ class DiskFullTest(unittest.TestCase):
         return path.read_text() if path.exists() else ""
 
     def refused(self):
-        result = self.node.run("submit", self.node.write("refused.yaml", experiment()), code=None)
+        result = self.node.run("submit", self.node.write("refused.yaml", scripted()), code=None)
         return result.stderr if result.returncode != 0 else None
 
     def test_full_disk_refuses_new_jobs_lets_old_ones_go_and_loses_nothing(self):
-        over = self.node.submit(experiment(), "--wait")
-        kept = self.node.submit(experiment(), "--wait")
+        over = self.node.submit(scripted(), "--wait")
+        kept = self.node.submit(scripted(), "--wait")
         told = self.node.jsonl("watch", kept)
-        running = self.node.submit(experiment(fake_steps="1000000", fake_step_ms="2"))
+        running = self.node.submit(scripted(fake_steps="1000000", fake_step_ms="2"))
         wait_until(lambda: self.state(running) == "RUNNING", "a running job")
         self.fill()
         accepted = set(job["name"] for job in self.node.json("list", "--all")["jobs"])
@@ -87,7 +82,7 @@ class DiskFullTest(unittest.TestCase):
         self.node.run("gc")
         self.assertEqual(self.node.jsonl("watch", kept), told)
         self.free()
-        after = self.node.submit(experiment(), "--wait")
+        after = self.node.submit(scripted(), "--wait")
         self.node.run("wait", running, code=None)
         self.assertIn(self.state(running), ("CANCELLED", "FAILED"))
         for job in accepted - {over}:
@@ -99,7 +94,7 @@ class DiskFullTest(unittest.TestCase):
         self.assertEqual(self.node.jsonl("watch", kept), told)
 
     def test_first_write_that_finds_the_disk_full_is_told_so_or_stored(self):
-        before = self.node.submit(experiment(), "--wait")
+        before = self.node.submit(scripted(), "--wait")
         self.fill()
         # Nothing runs, so nobody has noticed yet. The space that was set aside takes the first ones.
         self.assertIn("disk", wait_until(self.refused, "a refused submit"))
@@ -108,7 +103,7 @@ class DiskFullTest(unittest.TestCase):
         self.free()
         for job in accepted:
             self.node.run("wait", job, code=None)
-        self.node.submit(experiment(), "--wait")
+        self.node.submit(scripted(), "--wait")
 
 
 if __name__ == "__main__":

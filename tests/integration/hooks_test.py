@@ -18,16 +18,11 @@ import unittest
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from node import BIN, IRIS, SOURCE, Node, wait_until  # noqa: E402
+from node import BIN, SOURCE, Node, scripted, wait_until  # noqa: E402
 
 SECRET = "0123456789abcdef0123456789abcdef"
 # Nobody is there: whoever heeds them delivers nothing.
 os.environ["https_proxy"] = os.environ["http_proxy"] = os.environ["all_proxy"] = "http://127.0.0.1:9"
-
-
-def experiment(**labels):
-    scripted = {"fake.model": "1", **{key.replace("fake_", "fake."): value for key, value in labels.items()}}
-    return IRIS + "labels: {" + ", ".join(f"{key}: '{value}'" for key, value in scripted.items()) + "}\n"
 
 
 def verified(headers, body, secret=SECRET):
@@ -149,7 +144,7 @@ class HooksTest(unittest.TestCase):
         self.node.start()
 
     def submit(self, name, *arguments, **labels):
-        return self.node.submit(experiment(**labels), "--name", name, *arguments)
+        return self.node.submit(scripted(**labels), "--name", name, *arguments)
 
     def end(self, name):
         self.node.run("wait", name, code=None)

@@ -2,53 +2,23 @@
 
 import os
 import pathlib
-import socket
 import sys
-import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from node import BIN, IRIS, Node, wait_until  # noqa: E402
+from node import BIN, Node, scripted, wait_until  # noqa: E402
+from socket_proxy import SocketProxy  # noqa: E402
 
 
-def experiment(**labels):
-    scripted = {"fake.model": "1", **{key.replace("fake_", "fake."): value for key, value in labels.items()}}
-    return IRIS + "labels: {" + ", ".join(f"{key}: '{value}'" for key, value in scripted.items()) + "}\n"
-
-
-class Muffler:
-    """A proxy before a server's socket that passes its answers on only while `pass_on()` holds."""
+class Muffler(SocketProxy):
+    """Passes answers on only while `pass_on()` holds."""
 
     def __init__(self, path, server, pass_on):
         self.pass_on = pass_on
-        self.server = server
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen()
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__(path, server)
 
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self.server)
-            threading.Thread(target=self.copy, args=(client, server, lambda: True), daemon=True).start()
-            threading.Thread(target=self.copy, args=(server, client, self.pass_on), daemon=True).start()
-
-    @staticmethod
-    def copy(source, sink, pass_on):
-        try:
-            while data := source.recv(65536):
-                if pass_on():
-                    sink.sendall(data)
-        except OSError:
-            pass
-
-    def close(self):
-        self.listener.close()
+    def passes_answer(self, data):
+        return self.pass_on()
 
 
 class JobCommandsTest(unittest.TestCase):
@@ -64,14 +34,14 @@ class JobCommandsTest(unittest.TestCase):
         return self.node.json("show", job)["state"]
 
     def running(self, **labels):
-        job = self.node.submit(experiment(fake_steps="100000", fake_step_ms="5", **labels))
+        job = self.node.submit(scripted(fake_steps="100000", fake_step_ms="5", **labels))
         wait_until(lambda: self.state(job) == "RUNNING", "a running job")
         return job
 
     def test_filter_picks_jobs_to_list_and_cancel(self):
         running = self.running()
-        red = [self.node.submit(experiment(colour="red")) for _ in range(2)]
-        blue = self.node.submit(experiment(colour="blue"))
+        red = [self.node.submit(scripted(colour="red")) for _ in range(2)]
+        blue = self.node.submit(scripted(colour="blue"))
         listed = self.node.json("list", "--filter", "labels.colour=red")["jobs"]
         self.assertEqual([job["name"] for job in listed], red[::-1])
         # Off a terminal there is nobody to ask.
@@ -93,7 +63,7 @@ class JobCommandsTest(unittest.TestCase):
 
     def test_each_of_several_jobs_gets_a_line_and_the_worst_decides(self):
         running = self.running()
-        queued = self.node.submit(experiment())
+        queued = self.node.submit(scripted())
         result = self.node.run("suspend", "no-such-job", queued, code=3)
         self.assertEqual(result.stdout, f"{queued}  SUSPENDED\n")
         self.assertIn("no-such-job  there is no job 'no-such-job'", result.stderr)
@@ -115,7 +85,7 @@ class JobCommandsTest(unittest.TestCase):
         return list((self.state_home / "skytrain" / "requests").glob("*"))
 
     def test_submit_that_is_killed_before_its_answer_is_no_second_job_when_it_is_repeated(self):
-        file = self.node.write("experiment.yaml", experiment())
+        file = self.node.write("experiment.yaml", scripted())
         self.node.run("submit", file, "--name", "before")
         self.assertEqual(self.pending(), [])
         path = self.node.root / "muffled.sock"
@@ -140,11 +110,11 @@ class JobCommandsTest(unittest.TestCase):
         self.assertEqual(len(self.node.json("list")["jobs"]), 3)
 
     def test_dry_run_says_what_a_job_would_need_and_stores_nothing(self):
-        text = self.node.submit(experiment(), "--dry-run")
+        text = self.node.submit(scripted(), "--dry-run")
         self.assertRegex(text, r"estimate +\S+ ")
         self.assertRegex(text, r"time +about \S+ an epoch on 1 CPU core")
         self.assertEqual(self.node.json("list")["jobs"], [])
-        checked = self.node.json("submit", self.node.write("experiment.yaml", experiment()), "--dry-run")
+        checked = self.node.json("submit", self.node.write("experiment.yaml", scripted()), "--dry-run")
         self.assertGreater(checked["estimate"]["flops_per_sample"], 0)
         self.assertEqual(self.pending(), [])
 

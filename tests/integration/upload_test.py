@@ -4,60 +4,30 @@ import hashlib
 import os
 import pathlib
 import signal
-import socket
 import sys
-import threading
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from node import BIN, Node, wait_until  # noqa: E402
+from socket_proxy import SocketProxy  # noqa: E402
 
 SIZE = 12_000_000
 CHUNK = 512 << 10
 
 
-class Narrow:
-    """A proxy before a server's socket that passes about so many bytes a second on, and counts them."""
+class Narrow(SocketProxy):
+    """Passes about so many bytes a second on, and counts them."""
 
     def __init__(self, path, server, bytes_per_second):
-        self.server = server
         self.rate = bytes_per_second
         self.passed = 0
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen()
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__(path, server)
 
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX)
-            try:
-                server.connect(self.server)
-            except OSError:
-                client.close()
-                continue
-            threading.Thread(target=self.copy, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self.copy, args=(server, client, False), daemon=True).start()
-
-    def copy(self, source, sink, counted):
-        try:
-            while data := source.recv(65536):
-                if counted:
-                    self.passed += len(data)
-                    time.sleep(len(data) / self.rate)
-                sink.sendall(data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+    def passes_request(self, data):
+        self.passed += len(data)
+        time.sleep(len(data) / self.rate)
+        return True
 
 
 class UploadTest(unittest.TestCase):
@@ -67,7 +37,7 @@ class UploadTest(unittest.TestCase):
         self.addCleanup(self.node.close)
         self.direct = self.node.server
         self.link = Narrow(self.node.root / "narrow.sock", self.direct.removeprefix("unix:"), 12_000_000)
-        self.addCleanup(self.link.listener.close)
+        self.addCleanup(self.link.close)
         self.data = os.urandom(SIZE)
         self.file = self.node.root / "data.tar"
         self.file.write_bytes(self.data)
