@@ -128,14 +128,10 @@ SampleIndex Combine(const std::string& path, std::vector<Part> parts) {
 
 absl::StatusOr<std::vector<std::string>> FindArrayFiles(const std::string& resolved,
                                                         const std::vector<std::string>& roots) {
-  ASSIGN_OR_RETURN(const FileKind kind, KindOf(resolved));
-  if (kind == FileKind::kArrays) return std::vector<std::string>{resolved};
   std::vector<std::string> found;
+  ASSIGN_OR_RETURN(const FileKind kind, KindOf(resolved));
   if (kind != FileKind::kFolder) return found;
   ASSIGN_OR_RETURN(const WalkedFolder folder, WalkFolder(resolved, roots));
-  for (const WalkedFile& file : folder.files) {
-    if (HasImageSuffix(file.path)) return std::vector<std::string>();
-  }
   for (const WalkedFile& file : folder.files) {
     const std::string path = absl::StrCat(resolved, "/", file.path);
     if (file.size == 0) continue;

@@ -45,8 +45,7 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
                                                  const std::string& table_path,
                                                  const v1::Files& files, const std::string& target);
 
-// The files of arrays that make up the set at `resolved`: it itself, or those below it when it is a
-// folder without images. Empty: it is something else.
+// The files of arrays below the folder `resolved`; none when it is no folder.
 absl::StatusOr<std::vector<std::string>> FindArrayFiles(const std::string& resolved,
                                                         const std::vector<std::string>& roots);
 // HDF5, npz, npy and idx files, each with images and labels, or in pairs that are named alike.

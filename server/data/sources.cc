@@ -83,15 +83,20 @@ absl::StatusOr<Sources> ResolveSources(const v1::Data& data,
 absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& target,
                                       const Sources& sources,
                                       const std::vector<std::string>& roots) {
-  if (data.source_case() == v1::Data::kDataset) {
-    const std::string& path = sources.images[0];
-    ASSIGN_OR_RETURN(const std::vector<std::string> arrays, FindArrayFiles(path, roots));
-    if (!arrays.empty()) return IndexArrays(path, arrays);
+  const bool one_set = data.source_case() == v1::Data::kDataset;
+  if (one_set) {
+    ASSIGN_OR_RETURN(const FileKind kind, KindOf(sources.images[0]));
+    if (kind == FileKind::kArrays) return IndexArrays(sources.images[0], {sources.images[0]});
   }
   std::vector<std::unique_ptr<Container>> containers;
   for (const std::string& path : sources.images) {
     ASSIGN_OR_RETURN(auto container, OpenContainer(path, roots));
     containers.push_back(std::move(container));
+  }
+  if (one_set && containers[0]->entries().empty()) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> arrays,
+                     FindArrayFiles(sources.images[0], roots));
+    if (!arrays.empty()) return IndexArrays(sources.images[0], arrays);
   }
   std::vector<Problem> warnings;
   for (const auto& container : containers) {
@@ -101,9 +106,8 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& t
   }
   ASSIGN_OR_RETURN(
       SampleIndex index,
-      data.source_case() == v1::Data::kFiles
-          ? IndexImagesWithTable(std::move(containers), sources.table, data.files(), target)
-          : IndexImageFolder(std::move(containers[0])));
+      one_set ? IndexImageFolder(std::move(containers[0]))
+              : IndexImagesWithTable(std::move(containers), sources.table, data.files(), target));
   index.problems.insert(index.problems.end(), warnings.begin(), warnings.end());
   return index;
 }
