@@ -10,22 +10,12 @@
 #include "gtest/gtest.h"
 #include "server/launch/local_launcher.h"
 #include "skytrain/internal/v1/attempt.pb.h"
+#include "tests/support/eventually.h"
 #include "tests/support/fake_launcher.h"
 #include "tests/support/temp_dir.h"
 
 namespace skytrain {
 namespace {
-
-constexpr auto kPatience = std::chrono::seconds(20);
-
-bool Eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
-}
 
 struct Backend {
   const char* name;

@@ -17,6 +17,7 @@
 #include "skytrain/v1/node_service.grpc.pb.h"
 #include "tests/integration/daemon.h"
 #include "tests/integration/raw_call.h"
+#include "tests/support/eventually.h"
 
 namespace skytrain {
 namespace {
@@ -30,15 +31,6 @@ const char* const kServices[] = {"",
                                  "skytrain.v1.BlobService",
                                  "skytrain.v1.DatasetService",
                                  "skytrain.v1.NodeService"};
-
-bool WaitFor(const std::function<bool()>& done) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
-  while (absl::Now() < deadline) {
-    if (done()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  return false;
-}
 
 // Shows each refusal as it is.
 std::shared_ptr<grpc::Channel> ConnectWithoutRetries(const Daemon& daemon) {
@@ -89,9 +81,9 @@ TEST(LifeCycleTest, WhileRecoveryIsHeldUpOnlyServerInfoHealthAndReflectionAnswer
   auto lock = std::make_unique<DatabaseLock>(daemon.root() + "/state/skytrain.db");
   absl::Status started;
   std::thread starter([&] { started = daemon.Start(); });
-  ASSERT_TRUE(WaitFor([&] { return std::filesystem::exists(daemon.SocketPath()); }));
+  ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(daemon.SocketPath()); }));
   const auto channel = ConnectWithoutRetries(daemon);
-  EXPECT_TRUE(WaitFor([&] { return PhaseOf(channel) == Phase::PHASE_STARTING; }));
+  EXPECT_TRUE(Eventually([&] { return PhaseOf(channel) == Phase::PHASE_STARTING; }));
   ExpectHealth(channel, "NOT_SERVING");
   EXPECT_EQ(HealthOf(channel, "skytrain.v1.NoSuchService").status().code(),
             absl::StatusCode::kNotFound);
@@ -129,7 +121,7 @@ TEST(LifeCycleTest, StopSignalDuringRecoveryActsAtOnceAndLosesNothing) {
     for (int round = 0; round < 2; ++round) {
       ASSERT_TRUE(daemon.Launch().ok());
       const auto channel = ConnectWithoutRetries(daemon);
-      ASSERT_TRUE(WaitFor([&] { return PhaseOf(channel) == Phase::PHASE_STARTING; }));
+      ASSERT_TRUE(Eventually([&] { return PhaseOf(channel) == Phase::PHASE_STARTING; }));
       const absl::Time asked = absl::Now();
       EXPECT_EQ(daemon.Stop(), 0);
       EXPECT_LT(absl::Now() - asked, absl::Seconds(2));
@@ -218,7 +210,7 @@ class StalledReaderTest : public ::testing::Test {
     request.set_name(job_);
     request.set_follow(true);
     // More than fits into the connection's window, so that the server's write hangs.
-    ASSERT_TRUE(WaitFor([&] { return LogBytes() >= 8'000'000; }));
+    ASSERT_TRUE(Eventually([&] { return LogBytes() >= 8'000'000; }));
     stub_ = v1::JobService::NewStub(daemon_.Connect());
     stream_ = stub_->WatchEvents(&context_, request);
     v1::WatchEventsResponse response;
@@ -242,7 +234,7 @@ class StalledReaderTest : public ::testing::Test {
   }
   void BeginDrain() {
     ASSERT_EQ(kill(daemon_.pid(), SIGTERM), 0);
-    ASSERT_TRUE(WaitFor([&] { return PhaseOf(channel_) == Phase::PHASE_DRAINING; }));
+    ASSERT_TRUE(Eventually([&] { return PhaseOf(channel_) == Phase::PHASE_DRAINING; }));
   }
 
   Daemon daemon_;

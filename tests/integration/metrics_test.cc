@@ -21,6 +21,7 @@
 #include "skytrain/v1/job_service.grpc.pb.h"
 #include "tests/integration/daemon.h"
 #include "tests/integration/raw_call.h"
+#include "tests/support/eventually.h"
 
 namespace skytrain {
 namespace {
@@ -76,15 +77,6 @@ double Value(int port, const std::string& series) {
   return -1;
 }
 
-bool WaitFor(const std::function<bool()>& done) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
-  while (absl::Now() < deadline) {
-    if (done()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return false;
-}
-
 TEST(MetricsTest, TheValuesFollowWhatTheDaemonDoes) {
   Daemon daemon({"--metrics-listen", "127.0.0.1:0", "--cpus", "1"});
   const absl::Status started = daemon.Start();
@@ -92,10 +84,10 @@ TEST(MetricsTest, TheValuesFollowWhatTheDaemonDoes) {
   const int port = MetricsPort(daemon);
   ASSERT_GT(port, 0) << daemon.Log();
   const auto reaches = [&](const std::string& series, double least) {
-    EXPECT_TRUE(WaitFor([&] { return Value(port, series) >= least; })) << series;
+    EXPECT_TRUE(Eventually([&] { return Value(port, series) >= least; })) << series;
   };
   const auto becomes = [&](const std::string& series, double value) {
-    EXPECT_TRUE(WaitFor([&] { return Value(port, series) == value; })) << series;
+    EXPECT_TRUE(Eventually([&] { return Value(port, series) == value; })) << series;
   };
 
   const std::string scrape = HttpGet(port, "/metrics");
@@ -177,14 +169,14 @@ TEST(MetricsTest, CountsStepsAndSpoolsOfTraining) {
   ASSERT_TRUE(running.ok()) << running.status();
   const std::string spool =
       absl::StrCat(daemon.WorkDir(), "/attempts/", running->uid(), "-1/rank-0.spool");
-  ASSERT_TRUE(WaitFor([&] {
+  ASSERT_TRUE(Eventually([&] {
     const auto job = client.Get(running->name());
     return job.ok() && job->state() == v1::RUNNING && Value(port, backlog) == 0;
   }));
   std::ofstream(spool, std::ios::app | std::ios::binary) << "abc";
-  EXPECT_TRUE(WaitFor([&] { return Value(port, backlog) == 3; })) << Value(port, backlog);
+  EXPECT_TRUE(Eventually([&] { return Value(port, backlog) == 3; })) << Value(port, backlog);
   ASSERT_TRUE(client.Cancel(running->name()).ok());
-  EXPECT_TRUE(WaitFor([&] { return Value(port, backlog) == 0; })) << Value(port, backlog);
+  EXPECT_TRUE(Eventually([&] { return Value(port, backlog) == 0; })) << Value(port, backlog);
   EXPECT_EQ(daemon.Stop(), 0);
 }
 
@@ -214,7 +206,7 @@ TEST(MetricsTest, TellsHowFarASubscriberIsBehind) {
       EXPECT_TRUE(follower.Watch(request, [](const auto&) { return true; }).ok());
     });
   }
-  EXPECT_TRUE(WaitFor([&] { return Value(port, slowest) > 0 && Value(port, median) == 0; }));
+  EXPECT_TRUE(Eventually([&] { return Value(port, slowest) > 0 && Value(port, median) == 0; }));
   for (std::thread& follower : followers) follower.join();
   EXPECT_GT(Value(port, slowest), 0);
 
@@ -225,7 +217,7 @@ TEST(MetricsTest, TellsHowFarASubscriberIsBehind) {
   }
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(last_seq, client.Get(job->name())->last_seq());
-  EXPECT_TRUE(WaitFor([&] { return Value(port, slowest) == 0; })) << Value(port, slowest);
+  EXPECT_TRUE(Eventually([&] { return Value(port, slowest) == 0; })) << Value(port, slowest);
   EXPECT_EQ(daemon.Stop(), 0);
 }
 

@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/eventually.h"
 #include "tests/support/scripted_monitor.h"
 
 namespace skytrain {
@@ -34,12 +35,6 @@ GpuState OutOfOrder() {
   GpuState state;
   state.problem = "NVML: GPU is lost";
   return state;
-}
-
-bool Eventually(const std::function<bool()>& condition) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
-  while (!condition() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(2));
-  return condition();
 }
 
 GpuGuard::Options Quick() {

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "common/errors.h"
 #include "server/store/hook_rows.h"
+#include "tests/support/eventually.h"
 #include "tests/support/temp_dir.h"
 
 namespace skytrain {
@@ -138,14 +139,6 @@ class HookSenderTest : public ::testing::Test {
                     })
                     .ok());
     return stored;
-  }
-  template <typename Condition>
-  static bool Eventually(Condition condition) {
-    for (int tries = 0; tries < 4000; ++tries) {
-      if (condition()) return true;
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-    return false;
   }
   bool AwaitEmpty() {
     return Eventually([&] { return Stored().empty(); });
