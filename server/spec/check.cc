@@ -13,6 +13,7 @@
 #include "common/errors.h"
 #include "common/ids.h"
 #include "server/spec/split_plan.h"
+#include "server/spec/unserved.h"
 #include "server/spec/violations.h"
 
 namespace skytrain::spec {
@@ -130,6 +131,11 @@ void PlanModel(const v1::ModelSpec& spec, bool image, ModelPlan& model, Violatio
           v.Add("model.mlp.activation", "must be relu, tanh or gelu");
       }
       break;
+    case v1::ModelSpec::kWideResnet:
+    case v1::ModelSpec::kConvnext:
+    case v1::ModelSpec::kEfficientnet:
+    case v1::ModelSpec::kVit:
+      break;
     case v1::ModelSpec::FAMILY_NOT_SET:
       v.Add("model", "needs one of resnet, small_cnn, mlp");
       return;
@@ -176,7 +182,9 @@ void PlanTrain(const v1::Train& train, TrainingPlan& plan, Violations& v) {
   v.Range("train.batch_size", plan.batch_size, 2, 1'048'576);
   plan.seed = train.seed();
   plan.deterministic = train.deterministic();
-  if (!v1::Precision_IsValid(train.precision())) v.Add("train.precision", "must be auto or fp32");
+  if (!v1::Precision_IsValid(train.precision()) || train.precision() == v1::PRECISION_BF16) {
+    v.Add("train.precision", "must be auto or fp32");
+  }
   PlanSelect(train, plan, v);
   const v1::CheckpointPolicy& checkpoint = train.checkpoint();
   if (checkpoint.every_epochs() != 0) plan.checkpoint_every_epochs = checkpoint.every_epochs();
@@ -303,6 +311,7 @@ std::string ModelPlan::Name() const {
 absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   Violations v;
   TrainingPlan plan;
+  RefuseUnserved(experiment, v);
   CheckName(experiment.name(), v);
   plan.name = experiment.name().empty() ? "experiment" : experiment.name();
   const v1::Data& data = experiment.data();
@@ -339,6 +348,7 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
 
 absl::Status CheckEvaluation(const v1::Evaluation& evaluation) {
   Violations v;
+  RefuseUnserved(evaluation, v);
   if (evaluation.model().empty()) {
     v.Add("model", "required: models/{model}/versions/{version}, or NAME@VERSION");
   } else if (const auto name = ParseModelName(evaluation.model()); !name.ok()) {

@@ -99,6 +99,8 @@ void CheckSplit(const std::string& field, const v1::Split& split, Violations& v)
               std::max(split.kfold().folds() - 1, 1));
       if (field != "data.splits.test") v.Add(field + ".kfold", "is for the test split only");
       return;
+    case v1::Split::kTable:
+      return;
     case v1::Split::SOURCE_NOT_SET:
       v.Add(field, "needs one of fraction, named, kfold");
   }

@@ -48,6 +48,14 @@ TEST(MakePlan, FillsInTheDefaultsOfTheProtosComments) {
   EXPECT_FALSE(plan->balanced_class_weights);
 }
 
+TEST(MakePlan, RefusesWhatItKnowsByNameOnly) {
+  v1::Experiment e = Good();
+  e.mutable_data()->mutable_splits()->set_group("object");
+  const absl::Status status = MakePlan(e).status();
+  EXPECT_THAT(ViolationsOf(status),
+              Contains(Field(&FieldViolation::field, "data.splits.group")));
+}
+
 TEST(MakePlan, KeepsAnExplicitWeightDecayOfZero) {
   v1::Experiment e = Good();
   e.mutable_optimizer()->mutable_adamw()->set_weight_decay(0);

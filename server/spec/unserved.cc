@@ -1,0 +1,78 @@
+#include "server/spec/unserved.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+
+namespace skytrain::spec {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+// Whoever makes one of these work removes its line.
+constexpr const char* kUnserved[] = {
+    "data.files.file",
+    "data.files.weight",
+    "data.image.stretch",
+    "data.label_noise",
+    "data.augment.rotate",
+    "data.augment.flip_swaps_classes",
+    "data.augment.scale",
+    "data.augment.translate",
+    "data.augment.brightness",
+    "data.augment.contrast",
+    "data.augment.saturation",
+    "data.augment.greyscale",
+    "data.augment.noise",
+    "data.augment.cutout",
+    "data.splits.group",
+    "data.splits.train.table",
+    "data.splits.validation.table",
+    "data.splits.test.table",
+    "task.classification.label_smoothing",
+    "task.classification.focal_gamma",
+    "task.regression",
+    "task.vote_fractions",
+    "task.vote_counts",
+    "task.multi_label",
+    "model.resnet.stem",
+    "model.resnet.width",
+    "model.resnet.dropout",
+    "model.wide_resnet",
+    "model.convnext",
+    "model.efficientnet",
+    "model.vit",
+    "train.micro_batch",
+    "train.early_stop",
+    "train.ema",
+    "train.mixup",
+    "init",
+};
+
+bool IsSet(const Message& message, const std::vector<std::string>& path) {
+  const Message* at = &message;
+  for (size_t i = 0; i < path.size(); ++i) {
+    const FieldDescriptor* field = at->GetDescriptor()->FindFieldByName(path[i]);
+    if (field == nullptr) return false;
+    const Reflection* reflection = at->GetReflection();
+    const bool set = field->is_repeated() ? reflection->FieldSize(*at, field) > 0
+                                          : reflection->HasField(*at, field);
+    if (!set) return false;
+    if (i + 1 < path.size()) at = &reflection->GetMessage(*at, field);
+  }
+  return true;
+}
+
+}  // namespace
+
+void RefuseUnserved(const Message& message, Violations& violations) {
+  for (const char* field : kUnserved) {
+    const std::vector<std::string> path = absl::StrSplit(field, '.');
+    if (IsSet(message, path)) violations.Add(field, "is not served by this version of skytrain");
+  }
+}
+
+}  // namespace skytrain::spec
