@@ -11,7 +11,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "common/errors.h"
 #include "common/status_macros.h"
 #include "server/data/container.h"
 #include "server/data/data_errors.h"
@@ -21,7 +20,6 @@ namespace skytrain::data {
 namespace {
 
 constexpr uint64_t kLargestFile = uint64_t{2} << 30;
-constexpr size_t kMostColumns = 65536;
 constexpr size_t kLongestCell = 1 << 20;
 
 class Parser {
@@ -107,7 +105,7 @@ class Parser {
   int64_t line_ = 1;
 };
 
-absl::Status ReadHeader(Parser& parser, CsvTable& table) {
+absl::Status ReadHeader(Parser& parser, TextTable& table) {
   ASSIGN_OR_RETURN(table.header, parser.Record(16));
   if (table.header.empty()) return parser.Wrong(1, "a header line with column names is missing");
   std::set<std::string> names;
@@ -117,30 +115,16 @@ absl::Status ReadHeader(Parser& parser, CsvTable& table) {
       return parser.Wrong(1, absl::StrCat("two columns are named \"", Quotable(name), "\""));
     }
   }
+  table.columns.resize(table.header.size());
   return absl::OkStatus();
 }
 
 }  // namespace
 
-std::string CsvTable::Where(size_t row, size_t column) const {
-  return absl::StrCat(Quotable(path), ":", lines[row], ": column \"", Quotable(header[column]),
-                      "\"");
-}
-
-absl::StatusOr<size_t> CsvTable::Column(absl::string_view name, absl::string_view what) const {
-  const auto found = std::find(header.begin(), header.end(), name);
-  if (found != header.end()) return static_cast<size_t>(found - header.begin());
-  const std::string nearest = NearestName(name, header);
-  return DataInvalid(absl::StrCat(
-      what, ": ", Quotable(path), " has no column \"", Quotable(name), "\"",
-      nearest.empty() ? "" : absl::StrCat("; did you mean \"", Quotable(nearest), "\"?"),
-      " It has ", SomeOf(header, static_cast<int64_t>(header.size()), 20)));
-}
-
-absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, const std::string& path,
-                                  size_t most_cells) {
+absl::StatusOr<TextTable> ParseCsv(absl::string_view text, const std::string& path,
+                                   size_t most_cells) {
   absl::ConsumePrefix(&text, "\xef\xbb\xbf");
-  CsvTable table;
+  TextTable table;
   table.path = path;
   Parser parser(text, table.path);
   RETURN_IF_ERROR(ReadHeader(parser, table));
@@ -152,18 +136,18 @@ absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, const std::string& pat
       return parser.Wrong(
           line, absl::StrCat(cells.size(), " cells, the header has ", table.header.size()));
     }
-    if (table.rows.size() >= most_cells / table.header.size()) {
+    if (table.rows() >= most_cells / table.header.size()) {
       return parser.Wrong(
           line, absl::StrCat("more than ", Grouped(static_cast<int64_t>(most_cells)), " cells"));
     }
-    table.rows.push_back(std::move(cells));
+    for (size_t c = 0; c < cells.size(); ++c) table.columns[c].push_back(std::move(cells[c]));
     table.lines.push_back(line);
   }
-  if (table.rows.empty()) return parser.Wrong(1, "no rows below the header");
+  if (table.rows() == 0) return parser.Wrong(1, "no rows below the header");
   return table;
 }
 
-absl::StatusOr<CsvTable> ReadCsv(const std::string& path) {
+absl::StatusOr<TextTable> ReadCsv(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat st;
   if (!fd.ok() || ::fstat(fd.get(), &st) != 0) return SystemError("open", path, errno);

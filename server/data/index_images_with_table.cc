@@ -5,9 +5,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "server/data/csv.h"
 #include "server/data/data_errors.h"
 #include "server/data/sample_index.h"
+#include "server/data/text_table.h"
 #include "server/spec/class_plan.h"
 
 namespace skytrain::data {
@@ -21,7 +21,7 @@ struct Columns {
   std::optional<size_t> split;
 };
 
-absl::StatusOr<Columns> FindColumns(const CsvTable& table, const v1::Files& files,
+absl::StatusOr<Columns> FindColumns(const TextTable& table, const v1::Files& files,
                                     const std::string& target) {
   Columns columns;
   ASSIGN_OR_RETURN(columns.id, table.Column(files.id(), "data.files.id"));
@@ -55,7 +55,7 @@ struct ImageRef {
 
 class TableJoiner {
  public:
-  TableJoiner(SampleIndex& index, const CsvTable& table, const Columns& columns)
+  TableJoiner(SampleIndex& index, const TextTable& table, const Columns& columns)
       : index_(index), table_(table), columns_(columns) {}
 
   absl::Status Run() {
@@ -63,12 +63,11 @@ class TableJoiner {
     RETURN_IF_ERROR(CollectNames());
     // The order of the table decides nothing: ids do, as text.
     std::map<std::string, size_t> rows;
-    for (size_t r = 0; r < table_.rows.size(); ++r) {
-      const std::string& id = table_.rows[r][columns_.id];
+    for (size_t r = 0; r < table_.rows(); ++r) {
+      const std::string& id = table_.cell(r, columns_.id);
       if (id.empty()) return DataInvalid(absl::StrCat(table_.Where(r, columns_.id), " is empty"));
       if (!rows.emplace(id, r).second) {
-        AddProblem(index_.problems, "duplicate_id",
-                   absl::StrCat(id, " (line ", table_.lines[r], ")"));
+        AddProblem(index_.problems, "duplicate_id", absl::StrCat(id, " (", table_.LineOf(r), ")"));
       }
     }
     for (const auto& [id, row] : rows) Join(id, row);
@@ -100,13 +99,13 @@ class TableJoiner {
 
   absl::Status CollectNames() {
     std::set<std::string> classes, splits;
-    for (size_t r = 0; r < table_.rows.size(); ++r) {
-      const std::string& name = table_.rows[r][columns_.target];
+    for (size_t r = 0; r < table_.rows(); ++r) {
+      const std::string& name = table_.cell(r, columns_.target);
       if (name.empty()) {
         return DataInvalid(absl::StrCat(table_.Where(r, columns_.target), " is empty"));
       }
       classes.insert(name);
-      if (columns_.split) splits.insert(table_.rows[r][*columns_.split]);
+      if (columns_.split) splits.insert(table_.cell(r, *columns_.split));
       if (classes.size() > kMostClasses || splits.size() > kMostSplits) {
         const bool too_many_classes = classes.size() > kMostClasses;
         return DataInvalid(absl::StrCat(
@@ -140,15 +139,15 @@ class TableJoiner {
       return;
     }
     int32_t split = -1;
-    if (columns_.split && !table_.rows[row][*columns_.split].empty()) {
-      split = split_numbers_[table_.rows[row][*columns_.split]];
+    if (columns_.split && !table_.cell(row, *columns_.split).empty()) {
+      split = split_numbers_[table_.cell(row, *columns_.split)];
     }
     index_.samples.push_back({image.container, image.entry, id,
-                              class_numbers_[table_.rows[row][columns_.target]], split});
+                              class_numbers_[table_.cell(row, columns_.target)], split});
   }
 
   SampleIndex& index_;
-  const CsvTable& table_;
+  const TextTable& table_;
   const Columns& columns_;
   absl::flat_hash_map<std::string, ImageRef> images_;
   absl::flat_hash_map<std::string, int32_t> class_numbers_, split_numbers_;
@@ -160,17 +159,17 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
                                                  const std::string& table_path,
                                                  const v1::Files& files,
                                                  const std::string& target) {
-  ASSIGN_OR_RETURN(const CsvTable table, ReadCsv(table_path));
+  ASSIGN_OR_RETURN(const TextTable table, ReadTable(table_path));
   ASSIGN_OR_RETURN(const Columns columns, FindColumns(table, files, target));
   SampleIndex index;
   index.format = v1::DatasetManifest::FORMAT_IMAGES_WITH_TABLE;
   index.path = table_path;
   index.target = table.header[columns.target];
-  index.rows = static_cast<int64_t>(table.rows.size());
+  index.rows = static_cast<int64_t>(table.rows());
   index.containers = std::move(containers);
   RETURN_IF_ERROR(TableJoiner(index, table, columns).Run());
   if (index.samples.empty()) {
-    std::string image_ids, row_id = table.rows[0][columns.id];
+    std::string image_ids, row_id = table.cell(0, columns.id);
     for (const auto& container : index.containers) {
       if (!container->entries().empty()) image_ids = StemOf(container->entries()[0].path);
     }

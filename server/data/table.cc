@@ -9,9 +9,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "server/data/csv.h"
 #include "server/data/data_errors.h"
 #include "server/data/sample_index.h"
+#include "server/data/text_table.h"
 #include "server/spec/class_plan.h"
 
 namespace skytrain::data {
@@ -19,17 +19,16 @@ namespace {
 
 constexpr size_t kMostClasses = 32768;
 
-bool IsNumber(absl::string_view cell) {
+bool IsNumber(const std::string& cell) {
   double unused;
   return absl::SimpleAtod(cell, &unused);
 }
 
 // The column without a single number in it, when it is the only one.
-absl::StatusOr<size_t> OnlyTextColumn(const CsvTable& table) {
+absl::StatusOr<size_t> OnlyTextColumn(const TextTable& table) {
   std::vector<size_t> text;
   for (size_t c = 0; c < table.header.size(); ++c) {
-    if (std::none_of(table.rows.begin(), table.rows.end(),
-                     [c](const auto& row) { return IsNumber(row[c]); })) {
+    if (std::none_of(table.columns[c].begin(), table.columns[c].end(), &IsNumber)) {
       text.push_back(c);
     }
   }
@@ -39,12 +38,12 @@ absl::StatusOr<size_t> OnlyTextColumn(const CsvTable& table) {
       " holds the class: ", SomeOf(table.header, static_cast<int64_t>(table.header.size()), 20)));
 }
 
-absl::Status ReadFeatures(const CsvTable& table, size_t target, FeatureTable& out) {
-  out.features.reserve(table.rows.size() * (table.header.size() - 1));
-  for (size_t r = 0; r < table.rows.size(); ++r) {
+absl::Status ReadFeatures(const TextTable& table, size_t target, FeatureTable& out) {
+  out.features.reserve(table.rows() * (table.header.size() - 1));
+  for (size_t r = 0; r < table.rows(); ++r) {
     for (size_t c = 0; c < table.header.size(); ++c) {
       if (c == target) continue;
-      const absl::string_view cell = absl::StripAsciiWhitespace(table.rows[r][c]);
+      const absl::string_view cell = absl::StripAsciiWhitespace(table.cell(r, c));
       double value;
       if (cell.empty()) return DataInvalid(absl::StrCat(table.Where(r, c), " is empty"));
       if (!absl::SimpleAtod(cell, &value)) {
@@ -62,10 +61,10 @@ absl::Status ReadFeatures(const CsvTable& table, size_t target, FeatureTable& ou
   return absl::OkStatus();
 }
 
-absl::Status ReadClasses(const CsvTable& table, size_t target, FeatureTable& out) {
+absl::Status ReadClasses(const TextTable& table, size_t target, FeatureTable& out) {
   std::set<std::string> names;
-  for (size_t r = 0; r < table.rows.size(); ++r) {
-    const std::string& name = table.rows[r][target];
+  for (size_t r = 0; r < table.rows(); ++r) {
+    const std::string& name = table.cell(r, target);
     if (name.empty()) return DataInvalid(absl::StrCat(table.Where(r, target), " is empty"));
     names.insert(name);
     if (names.size() > kMostClasses) {
@@ -77,14 +76,14 @@ absl::Status ReadClasses(const CsvTable& table, size_t target, FeatureTable& out
   spec::SortClasses(out.classes);
   std::map<std::string, int32_t> numbers;
   for (size_t c = 0; c < out.classes.size(); ++c) numbers[out.classes[c]] = c;
-  for (const auto& row : table.rows) out.labels.push_back(numbers[row[target]]);
+  for (const std::string& name : table.columns[target]) out.labels.push_back(numbers[name]);
   return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path, const std::string& target) {
-  ASSIGN_OR_RETURN(const CsvTable table, ReadCsv(path));
+  ASSIGN_OR_RETURN(const TextTable table, ReadTable(path));
   size_t target_column;
   if (target.empty()) {
     ASSIGN_OR_RETURN(target_column, OnlyTextColumn(table));
@@ -101,7 +100,7 @@ absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path, const std
   }
   RETURN_IF_ERROR(ReadFeatures(table, target_column, out));
   RETURN_IF_ERROR(ReadClasses(table, target_column, out));
-  for (size_t r = 1; r <= table.rows.size(); ++r) out.ids.push_back(absl::StrCat(r));
+  for (size_t r = 1; r <= table.rows(); ++r) out.ids.push_back(absl::StrCat(r));
   return out;
 }
 

@@ -8,8 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view text = fuzz::View(data, size);
   const auto table = data::ParseCsv(text, "t.csv");
   if (!table.ok()) return 0;
-  fuzz::Check(table->rows.size() == table->lines.size());
-  for (const auto& row : table->rows) fuzz::Check(row.size() == table->header.size());
+  fuzz::Check(table->columns.size() == table->header.size());
+  for (const auto& column : table->columns) fuzz::Check(column.size() == table->rows());
   const auto features = data::LoadFeatureTable(fuzz::InputFile(text), "");
   if (features.ok()) {
     fuzz::Check(features->features.size() == features->labels.size() * features->columns.size());

@@ -16,22 +16,22 @@ TEST(ParseCsv, ReadsQuotesCrLfByteOrderMarkAndNoFinalLineEnd) {
       ParseCsv("\xef\xbb\xbf\"a\", b ,c\r\n1,\"x, y\",\"say \"\"hi\"\"\"\r\n\r\n2,,z", "t.csv");
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_THAT(table->header, ElementsAre("a", "b", "c"));
-  ASSERT_EQ(table->rows.size(), 2u);
-  EXPECT_THAT(table->rows[0], ElementsAre("1", "x, y", "say \"hi\""));
-  EXPECT_THAT(table->rows[1], ElementsAre("2", "", "z"));
+  EXPECT_THAT(table->columns, ElementsAre(ElementsAre("1", "2"), ElementsAre("x, y", ""),
+                                          ElementsAre("say \"hi\"", "z")));
   EXPECT_THAT(table->lines, ElementsAre(2, 4));
 }
 
 TEST(ParseCsv, CountsLinesWithinQuotes) {
   const auto table = ParseCsv("a,b\n\"one\ntwo\",1\n3,4\n", "t.csv");
-  EXPECT_THAT(table->rows[0], ElementsAre("one\ntwo", "1"));
+  EXPECT_EQ(table->cell(0, 0), "one\ntwo");
+  EXPECT_EQ(table->cell(1, 0), "3");
   EXPECT_THAT(table->lines, ElementsAre(2, 4));
 }
 
 TEST(ParseCsv, KeepsIdsOfEighteenDigits) {
   const auto table = ParseCsv("OBJID\n588848901537202306\n588848901537202307\n", "t.csv");
-  EXPECT_EQ(table->rows[0][0], "588848901537202306");
-  EXPECT_EQ(table->rows[1][0], "588848901537202307");
+  EXPECT_EQ(table->cell(0, 0), "588848901537202306");
+  EXPECT_EQ(table->cell(1, 0), "588848901537202307");
 }
 
 struct BadCsv {
@@ -68,7 +68,7 @@ TEST(ParseCsv, MoreCellsThanTheMemoryBoundAreRefusedAtTheirLine) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("t.csv:4: more than 5 cells"));
 }
 
-TEST(CsvTable, UnknownColumnNamesTheNearest) {
+TEST(TextTable, UnknownColumnNamesTheNearest) {
   const auto table = ParseCsv("GalaxyID,Label\n1,2\n", "t.csv");
   EXPECT_THAT(std::string(table->Column("GalaxyId", "data.files.id").status().message()),
               HasSubstr("did you mean \"GalaxyID\"?"));

@@ -1,0 +1,33 @@
+#include "server/data/text_table.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/errors.h"
+#include "server/data/csv.h"
+#include "server/data/data_errors.h"
+
+namespace skytrain::data {
+
+std::string TextTable::Where(size_t row, size_t column) const {
+  return absl::StrCat(Quotable(path), *line_word == '\0' ? ":" : absl::StrCat(", ", line_word, " "),
+                      lines[row], ": column \"", Quotable(header[column]), "\"");
+}
+
+std::string TextTable::LineOf(size_t row) const {
+  return absl::StrCat(*line_word == '\0' ? "line" : line_word, " ", lines[row]);
+}
+
+absl::StatusOr<size_t> TextTable::Column(absl::string_view name, absl::string_view what) const {
+  const auto found = std::find(header.begin(), header.end(), name);
+  if (found != header.end()) return static_cast<size_t>(found - header.begin());
+  const std::string nearest = NearestName(name, header);
+  return DataInvalid(absl::StrCat(
+      what, ": ", Quotable(path), " has no column \"", Quotable(name), "\"",
+      nearest.empty() ? "" : absl::StrCat("; did you mean \"", Quotable(nearest), "\"?"),
+      " It has ", SomeOf(header, static_cast<int64_t>(header.size()), 20)));
+}
+
+absl::StatusOr<TextTable> ReadTable(const std::string& path) { return ReadCsv(path); }
+
+}  // namespace skytrain::data
