@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "common/errors.h"
 #include "common/ids.h"
+#include "server/spec/model_check.h"
 #include "server/spec/split_plan.h"
 #include "server/spec/unserved.h"
 #include "server/spec/violations.h"
@@ -93,56 +94,6 @@ void PlanView(const v1::Data& data, ViewPlan& view, Violations& v) {
   if (data.has_augment() && (data.augment().rotate90() || data.augment().flip()) &&
       !data.has_image()) {
     v.Add("data.augment", "is for images: set data.image too, or leave it out for a table");
-  }
-}
-
-void PlanModel(const v1::ModelSpec& spec, bool image, ModelPlan& model, Violations& v) {
-  switch (spec.family_case()) {
-    case v1::ModelSpec::kResnet:
-      model.family = ModelPlan::Family::kResnet;
-      if (spec.resnet().depth() != 0) model.depth = spec.resnet().depth();
-      if (model.depth != 18 && model.depth != 34 && model.depth != 50) {
-        v.Add("model.resnet.depth", absl::StrCat("must be 18, 34 or 50, not ", model.depth));
-      }
-      break;
-    case v1::ModelSpec::kSmallCnn:
-      model.family = ModelPlan::Family::kSmallCnn;
-      if (spec.small_cnn().width() != 0) model.width = spec.small_cnn().width();
-      v.Range("model.small_cnn.width", model.width, 1, 512);
-      break;
-    case v1::ModelSpec::kMlp:
-      model.family = ModelPlan::Family::kMlp;
-      if (spec.mlp().hidden_size() > 64) v.Add("model.mlp.hidden", "at most 64 hidden layers");
-      for (int i = 0; i < spec.mlp().hidden_size() && i < 64; ++i) {
-        v.Range(absl::StrCat("model.mlp.hidden[", i, "]"), spec.mlp().hidden(i), 1, 65536);
-        model.hidden.push_back(spec.mlp().hidden(i));
-      }
-      switch (spec.mlp().activation()) {
-        case v1::Mlp::ACTIVATION_TANH:
-          model.activation = ModelPlan::Activation::kTanh;
-          break;
-        case v1::Mlp::ACTIVATION_GELU:
-          model.activation = ModelPlan::Activation::kGelu;
-          break;
-        case v1::Mlp::ACTIVATION_UNSPECIFIED:
-        case v1::Mlp::ACTIVATION_RELU:
-          break;
-        default:
-          v.Add("model.mlp.activation", "must be relu, tanh or gelu");
-      }
-      break;
-    case v1::ModelSpec::kWideResnet:
-    case v1::ModelSpec::kConvnext:
-    case v1::ModelSpec::kEfficientnet:
-    case v1::ModelSpec::kVit:
-      break;
-    case v1::ModelSpec::FAMILY_NOT_SET:
-      v.Add("model", "needs one of resnet, small_cnn, mlp");
-      return;
-  }
-  if (model.family != ModelPlan::Family::kMlp && !image) {
-    v.Add("data.image",
-          absl::StrCat("required: ", model.Name(), " takes images; say at least data.image.size"));
   }
 }
 
@@ -296,18 +247,6 @@ void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, 
 
 }  // namespace
 
-std::string ModelPlan::Name() const {
-  switch (family) {
-    case Family::kResnet:
-      return absl::StrCat("resnet", depth);
-    case Family::kSmallCnn:
-      return "small_cnn";
-    case Family::kMlp:
-      return "mlp";
-  }
-  return "";
-}
-
 absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   Violations v;
   TrainingPlan plan;
@@ -328,7 +267,7 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   if (!v1::Classification::ClassWeights_IsValid(task.class_weights())) {
     v.Add("task.classification.class_weights", "must be none or balanced");
   }
-  PlanModel(experiment.model(), data.has_image(), plan.model, v);
+  plan.model = PlanModel(experiment.model(), plan.view.size, data.has_image(), v);
   PlanTrain(experiment.train(), plan, v);
   PlanOptimizer(experiment.optimizer(), plan.optimizer, v);
   PlanSchedule(experiment.schedule(), plan, plan.schedule, v);

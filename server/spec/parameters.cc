@@ -34,17 +34,23 @@ class Walk {
   Shapes total_;
 };
 
-// torchvision's resnet18, 34 (BasicBlock) and 50 (Bottleneck).
-Shapes ResnetShapes(int depth, int classes, int size) {
+// torchvision's resnet18, 34 (BasicBlock), 50 and 101 (Bottleneck).
+Shapes ResnetShapes(const ModelPlan& model, int classes, int size) {
   static constexpr int kBlocks18[] = {2, 2, 2, 2}, kBlocks34[] = {3, 4, 6, 3};
-  const int* blocks = depth == 18 ? kBlocks18 : kBlocks34;
-  const bool bottleneck = depth == 50;
+  static constexpr int kBlocks101[] = {3, 4, 23, 3};
+  const int* blocks = model.depth == 18 ? kBlocks18 : model.depth == 101 ? kBlocks101 : kBlocks34;
+  const bool bottleneck = model.depth >= 50;
   const int64_t expansion = bottleneck ? 4 : 1;
   Walk walk(size);
-  int64_t channels = walk.Conv(3, 64, 7, 2);
-  walk.Pool();
+  int64_t channels = model.channels;
+  if (model.stem == ModelPlan::Stem::kCifar) {
+    walk.Conv(3, channels, 3, 1);
+  } else {
+    walk.Conv(3, channels, 7, 2);
+    walk.Pool();
+  }
   for (int stage = 0; stage < 4; ++stage) {
-    const int64_t planes = int64_t{64} << stage;
+    const int64_t planes = int64_t{model.channels} << stage;
     for (int block = 0; block < blocks[stage]; ++block) {
       const int64_t stride = block == 0 && stage > 0 ? 2 : 1;
       const int64_t out = planes * expansion;
@@ -80,7 +86,7 @@ Shapes SmallCnnShapes(int width, int classes, int size) {
 Shapes ModelShapes(const ModelPlan& model, int classes, int inputs, int size) {
   switch (model.family) {
     case ModelPlan::Family::kResnet:
-      return ResnetShapes(model.depth, classes, size);
+      return ResnetShapes(model, classes, size);
     case ModelPlan::Family::kSmallCnn:
       return SmallCnnShapes(model.width, classes, size);
     case ModelPlan::Family::kMlp:

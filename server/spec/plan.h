@@ -11,14 +11,25 @@ namespace skytrain::spec {
 // field.
 
 struct ModelPlan {
-  enum class Family { kResnet, kSmallCnn, kMlp };
+  enum class Family { kResnet, kSmallCnn, kMlp, kWideResnet, kConvnext, kEfficientnet, kVit };
+  enum class Stem { kImagenet, kCifar };
   enum class Activation { kRelu, kTanh, kGelu };
+  enum class Convnext { kNano, kTiny };
   Family family = Family::kResnet;
-  int depth = 18;           // kResnet
-  int width = 32;           // kSmallCnn
-  std::vector<int> hidden;  // kMlp
+  int depth = 18;               // kResnet, kWideResnet
+  Stem stem = Stem::kImagenet;  // kResnet
+  int channels = 64;            // kResnet: of the first stage.
+  int width = 32;               // kSmallCnn
+  std::vector<int> hidden;      // kMlp
   Activation activation = Activation::kRelu;
-  std::string Name() const;  // "resnet18", "small_cnn", "mlp"
+  int widen = 4;                        // kWideResnet
+  Convnext convnext = Convnext::kTiny;  // kConvnext
+  int patch = 16;                       // kVit
+  double dropout = 0.0;
+  double stochastic_depth = 0.0;  // kConvnext, kEfficientnet
+  // As torchvision calls it where it has the family: "resnet18", "convnext_tiny",
+  // "efficientnet_b0", "vit_small_16", "wide_resnet28_4", "small_cnn", "mlp".
+  std::string Name() const;
 };
 
 struct ViewPlan {

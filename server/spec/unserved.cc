@@ -38,9 +38,6 @@ constexpr const char* kUnserved[] = {
     "task.vote_fractions",
     "task.vote_counts",
     "task.multi_label",
-    "model.resnet.stem",
-    "model.resnet.width",
-    "model.resnet.dropout",
     "model.wide_resnet",
     "model.convnext",
     "model.efficientnet",
@@ -61,6 +58,8 @@ bool IsSet(const Message& message, const std::vector<std::string>& path) {
     const bool set = field->is_repeated() ? reflection->FieldSize(*at, field) > 0
                                           : reflection->HasField(*at, field);
     if (!set) return false;
+    // An evaluation's `model` is a name.
+    if (i + 1 < path.size() && field->message_type() == nullptr) return false;
     if (i + 1 < path.size()) at = &reflection->GetMessage(*at, field);
   }
   return true;

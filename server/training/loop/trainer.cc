@@ -167,6 +167,7 @@ absl::Status Trainer::TrainEpoch(int epoch) {
 }
 
 void Trainer::TrainStep(const Batch& batch, int epoch, double lr) {
+  model_->SetDraw({options_.plan.seed, state_.step, /*first_sample=*/0});
   const at::Tensor logits = model_->Forward(batch.input);
   const at::Tensor loss = CrossEntropy(logits, batch.labels, class_weights_);
   pending_.push_back(

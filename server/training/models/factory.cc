@@ -17,7 +17,7 @@ absl::StatusOr<std::unique_ptr<Model>> MakeModel(const spec::ModelPlan& plan, in
   at::Generator generator = at::detail::createCPUGenerator(uint64_t{draw[1]} << 32 | draw[0]);
   switch (plan.family) {
     case spec::ModelPlan::Family::kResnet:
-      return MakeResnet(plan.depth, classes, generator);
+      return MakeResnet(plan, classes, generator);
     case spec::ModelPlan::Family::kSmallCnn:
       return MakeSmallCnn(plan.width, classes, generator);
     case spec::ModelPlan::Family::kMlp:

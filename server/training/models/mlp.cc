@@ -18,6 +18,7 @@ class Mlp final : public Model {
       layers_.push_back(
           Linear::Make(*this, absl::StrCat(2 * layers_.size()), in, width, generator));
       in = width;
+      BeginStage(static_cast<int>(layers_.size()));
     }
     layers_.push_back(
         Linear::Make(*this, absl::StrCat(2 * layers_.size()), in, classes, generator));

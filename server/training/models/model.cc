@@ -8,7 +8,7 @@
 namespace skytrain::training {
 
 at::Tensor Model::AddParameter(const std::string& name, at::Tensor tensor, bool decay) {
-  parameters_.push_back({name, tensor, decay});
+  parameters_.push_back({name, tensor, decay, stage_});
   return tensor;
 }
 

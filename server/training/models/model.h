@@ -19,6 +19,15 @@ struct Parameter {
   at::Tensor tensor;
   // False for norms and biases, which are never decayed.
   bool decay = true;
+  int stage = 0;  // As Model::BeginStage counts them.
+};
+
+// Where the random numbers of a training step come from: masks are pure functions of these, of the
+// layer, and of a sample's place in its batch.
+struct StepDraw {
+  uint64_t seed = 0;
+  int64_t step = 0;
+  int64_t first_sample = 0;  // Place in the step's batch of the first sample that is shown.
 };
 
 // A network: parameters and buffers under stable names, and the forward pass. Not thread-safe.
@@ -36,6 +45,10 @@ class Model {
   void SetTraining(bool training) { training_ = training; }
   bool training() const { return training_; }
 
+  // Of the next Forward in training mode.
+  void SetDraw(const StepDraw& draw) { draw_ = draw; }
+  const StepDraw& draw() const { return draw_; }
+
   // Moves everything to `device`, convolution weights as channels_last, and lets parameters record
   // gradients. Call once, before the first Forward.
   void Prepare(const c10::Device& device);
@@ -46,14 +59,22 @@ class Model {
   std::vector<NamedTensor> State() const;
   int64_t ParameterCount() const;
 
+  // What is added from here on belongs to `stage`: one of those that spec::StageNames lists, or the
+  // one after them, which is the head.
+  void BeginStage(int stage) { stage_ = stage; }
   at::Tensor AddParameter(const std::string& name, at::Tensor tensor, bool decay);
   at::Tensor AddBuffer(const std::string& name, at::Tensor tensor);
+  // A number for a layer that draws, 0, 1, … in the order of asking.
+  uint64_t AddDrawingLayer() { return drawing_layers_++; }
 
  protected:
   Model() = default;
 
  private:
   bool training_ = true;
+  int stage_ = 0;
+  uint64_t drawing_layers_ = 0;
+  StepDraw draw_;
   std::vector<Parameter> parameters_;
   std::vector<NamedTensor> buffers_;
 };

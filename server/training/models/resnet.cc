@@ -6,6 +6,7 @@
 
 #include "ATen/ATen.h"
 #include "absl/strings/str_cat.h"
+#include "server/training/models/dropout.h"
 #include "server/training/models/layers.h"
 
 namespace skytrain::training {
@@ -35,14 +36,17 @@ struct Block {
 
 class Resnet final : public Model {
  public:
-  Resnet(const std::vector<int>& blocks, bool bottleneck, int64_t classes,
-         at::Generator& generator) {
-    conv1_ = Conv2d::Make(*this, "conv1", 3, 64, 7, 2, 3, generator);
-    bn1_ = BatchNorm2d::Make(*this, "bn1", 64);
+  Resnet(const spec::ModelPlan& plan, const std::vector<int>& blocks, bool bottleneck,
+         int64_t classes, at::Generator& generator)
+      : cifar_(plan.stem == spec::ModelPlan::Stem::kCifar) {
+    int64_t in = plan.channels;
+    conv1_ = cifar_ ? Conv2d::Make(*this, "conv1", 3, in, 3, 1, 1, generator)
+                    : Conv2d::Make(*this, "conv1", 3, in, 7, 2, 3, generator);
+    bn1_ = BatchNorm2d::Make(*this, "bn1", in);
     const int64_t expansion = bottleneck ? 4 : 1;
-    int64_t in = 64;
     for (int stage = 0; stage < 4; ++stage) {
-      const int64_t width = int64_t{64} << stage;
+      BeginStage(stage + 1);
+      const int64_t width = int64_t{plan.channels} << stage;
       for (int i = 0; i < blocks[stage]; ++i) {
         const int64_t stride = stage > 0 && i == 0 ? 2 : 1;
         AddBlock(absl::StrCat("layer", stage + 1, ".", i), in, width, width * expansion, stride,
@@ -50,14 +54,17 @@ class Resnet final : public Model {
         in = width * expansion;
       }
     }
+    BeginStage(5);
+    dropout_ = Dropout::Make(*this, plan.dropout);
     fc_ = Linear::Make(*this, "fc", in, classes, generator);
   }
 
   at::Tensor Forward(const at::Tensor& input) override {
     at::Tensor x = bn1_(conv1_(input), training()).relu_();
-    x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
+    if (!cifar_) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
     for (const Block& block : blocks_) x = block(x, training());
-    return fc_(at::adaptive_avg_pool2d(x, {1, 1}).flatten(1));
+    x = at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);
+    return fc_(dropout_(x, training(), draw()));
   }
 
  private:
@@ -88,26 +95,34 @@ class Resnet final : public Model {
     blocks_.push_back(std::move(block));
   }
 
+  const bool cifar_;
   Conv2d conv1_;
   BatchNorm2d bn1_;
   std::vector<Block> blocks_;
+  Dropout dropout_;
   Linear fc_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Model>> MakeResnet(int depth, int64_t classes,
+absl::StatusOr<std::unique_ptr<Model>> MakeResnet(const spec::ModelPlan& plan, int64_t classes,
                                                   at::Generator& generator) {
-  if (depth == 18) {
-    return std::make_unique<Resnet>(std::vector<int>{2, 2, 2, 2}, false, classes, generator);
+  std::vector<int> blocks;
+  switch (plan.depth) {
+    case 18:
+      blocks = {2, 2, 2, 2};
+      break;
+    case 34:
+    case 50:
+      blocks = {3, 4, 6, 3};
+      break;
+    case 101:
+      blocks = {3, 4, 23, 3};
+      break;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat("no ResNet of depth ", plan.depth));
   }
-  if (depth == 34) {
-    return std::make_unique<Resnet>(std::vector<int>{3, 4, 6, 3}, false, classes, generator);
-  }
-  if (depth == 50) {
-    return std::make_unique<Resnet>(std::vector<int>{3, 4, 6, 3}, true, classes, generator);
-  }
-  return absl::InvalidArgumentError(absl::StrCat("no ResNet of depth ", depth));
+  return std::make_unique<Resnet>(plan, blocks, plan.depth >= 50, classes, generator);
 }
 
 }  // namespace skytrain::training

@@ -15,12 +15,14 @@ class SmallCnn final : public Model {
   SmallCnn(int width, int64_t classes, at::Generator& generator) {
     int64_t in = 3;
     for (int i = 0; i < 4; ++i) {
+      BeginStage(i);
       const int64_t out = static_cast<int64_t>(width) << i;
       const std::string name = absl::StrCat("features.", i);
       convs_.push_back(Conv2d::Make(*this, name + ".conv", in, out, 3, 1, 1, generator));
       norms_.push_back(BatchNorm2d::Make(*this, name + ".bn", out));
       in = out;
     }
+    BeginStage(4);
     fc_ = Linear::Make(*this, "fc", in, classes, generator);
   }
 

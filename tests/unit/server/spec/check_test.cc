@@ -52,8 +52,7 @@ TEST(MakePlan, RefusesWhatItKnowsByNameOnly) {
   v1::Experiment e = Good();
   e.mutable_data()->mutable_splits()->set_group("object");
   const absl::Status status = MakePlan(e).status();
-  EXPECT_THAT(ViolationsOf(status),
-              Contains(Field(&FieldViolation::field, "data.splits.group")));
+  EXPECT_THAT(ViolationsOf(status), Contains(Field(&FieldViolation::field, "data.splits.group")));
 }
 
 TEST(MakePlan, KeepsAnExplicitWeightDecayOfZero) {
@@ -164,7 +163,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"MinLrAboveLr", [](auto& e) { e.mutable_schedule()->mutable_cosine()->set_min_lr(1); },
          "schedule.cosine.min_lr", "between 0 and the optimizer's lr"},
         {"ResnetDepth", [](auto& e) { e.mutable_model()->mutable_resnet()->set_depth(20); },
-         "model.resnet.depth", "18, 34 or 50, not 20"},
+         "model.resnet.depth", "18, 34, 50 or 101, not 20"},
         {"CnnWidth", [](auto& e) { e.mutable_model()->mutable_small_cnn()->set_width(513); },
          "model.small_cnn.width", "between 1 and 512"},
         {"MlpHidden", [](auto& e) { e.mutable_model()->mutable_mlp()->add_hidden(0); },

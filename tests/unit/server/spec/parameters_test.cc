@@ -18,6 +18,7 @@ TEST(CountParameters, AgreesWithTorchvision) {
   EXPECT_EQ(CountParameters(Resnet(18), 1000, 0, 224), 11689512);
   EXPECT_EQ(CountParameters(Resnet(34), 1000, 0, 224), 21797672);
   EXPECT_EQ(CountParameters(Resnet(50), 1000, 0, 224), 25557032);
+  EXPECT_EQ(CountParameters(Resnet(101), 1000, 0, 224), 44549160);
 }
 
 // The multiply-adds that torchvision's documentation names, each counted as two.
@@ -25,6 +26,7 @@ TEST(ModelShapes, ArithmeticAgreesWithTorchvision) {
   EXPECT_NEAR(ModelShapes(Resnet(18), 1000, 0, 224).flops, 2 * 1.81e9, 0.02e9);
   EXPECT_NEAR(ModelShapes(Resnet(34), 1000, 0, 224).flops, 2 * 3.66e9, 0.03e9);
   EXPECT_NEAR(ModelShapes(Resnet(50), 1000, 0, 224).flops, 2 * 4.09e9, 0.04e9);
+  EXPECT_NEAR(ModelShapes(Resnet(101), 1000, 0, 224).flops, 2 * 7.80e9, 0.08e9);
   ModelPlan mlp;
   mlp.family = ModelPlan::Family::kMlp;
   mlp.hidden = {64};
@@ -33,6 +35,23 @@ TEST(ModelShapes, ArithmeticAgreesWithTorchvision) {
 
 TEST(CountParameters, OfResnetsDoesNotDependOnTheImage) {
   EXPECT_EQ(CountParameters(Resnet(50), 3, 0, 32), CountParameters(Resnet(50), 3, 0, 512));
+}
+
+// A 3x3 stem of stride 1 keeps 16 times as many positions as 7x7 of stride 2 and pooling do.
+TEST(ModelShapes, CifarStemIsSmallerAndCostsMore) {
+  ModelPlan cifar = Resnet(18);
+  cifar.stem = ModelPlan::Stem::kCifar;
+  EXPECT_EQ(CountParameters(Resnet(18), 5, 0, 32) - CountParameters(cifar, 5, 0, 32),
+            3 * 64 * (7 * 7 - 3 * 3));
+  EXPECT_NEAR(ModelShapes(cifar, 10, 0, 32).flops, 2 * 0.556e9, 0.01e9);  // As for CIFAR-10.
+}
+
+TEST(CountParameters, OfResnetsGrowsWithTheSquareOfTheWidth) {
+  ModelPlan narrow = Resnet(18), wide = Resnet(18);
+  narrow.channels = 32;
+  const double ratio = static_cast<double>(CountParameters(wide, 5, 0, 64)) /
+                       static_cast<double>(CountParameters(narrow, 5, 0, 64));
+  EXPECT_NEAR(ratio, 4.0, 0.02);
 }
 
 TEST(CountParameters, OfAnMlpOnATable) {

@@ -1,5 +1,6 @@
 #include <array>
 #include <cmath>
+#include <map>
 #include <set>
 #include <string>
 
@@ -34,7 +35,7 @@ TEST(ModelsTest, ResnetsHaveTorchvisionsSizes) {
     int depth;
     int64_t parameters;
     size_t entries;
-  } cases[] = {{18, 11689512, 122}, {34, 21797672, 218}, {50, 25557032, 320}};
+  } cases[] = {{18, 11689512, 122}, {34, 21797672, 218}, {50, 25557032, 320}, {101, 44549160, 626}};
   for (const auto& test : cases) {
     const auto model = Make(Plan(Family::kResnet, test.depth), 1000);
     EXPECT_EQ(model->ParameterCount(), test.parameters) << test.depth;
@@ -64,6 +65,38 @@ TEST(ModelsTest, ParameterCountsAgreeWithTheEstimate) {
     EXPECT_EQ(Make(plan, 5)->ParameterCount(), spec::CountParameters(plan, 5, 3072, 32))
         << plan.Name();
   }
+}
+
+TEST(ModelsTest, WidthAndStemOfAResnetAreThoseOfThePlan) {
+  spec::ModelPlan plan = Plan(Family::kResnet, 18);
+  plan.channels = 6;
+  plan.stem = spec::ModelPlan::Stem::kCifar;
+  const auto model = Make(plan, 5);
+  EXPECT_EQ(model->ParameterCount(), spec::CountParameters(plan, 5, 3072, 32));
+  std::map<std::string, at::Tensor> state;
+  for (const NamedTensor& named : model->State()) state[named.name] = named.tensor;
+  EXPECT_EQ(state["conv1.weight"].sizes(), (std::vector<int64_t>{6, 3, 3, 3}));
+  EXPECT_EQ(state["layer4.0.conv1.weight"].sizes(), (std::vector<int64_t>{48, 24, 3, 3}));
+  EXPECT_EQ(state["fc.weight"].sizes(), (std::vector<int64_t>{5, 48}));
+}
+
+TEST(ModelsTest, DropoutChangesLogitsInTrainingModeOnly) {
+  const at::NoGradGuard no_grad;
+  spec::ModelPlan plan = Plan(Family::kResnet, 18);
+  plan.channels = 4;
+  plan.dropout = 0.5;
+  const auto model = Make(plan, 5);
+  model->Prepare(c10::Device(c10::kCPU));
+  const at::Tensor input = at::ones({4, 3, 32, 32});
+  const auto logits = [&](int64_t step) {
+    model->SetDraw({1, step, 0});
+    return model->Forward(input);
+  };
+  const at::Tensor first = logits(1);
+  EXPECT_FALSE(first.equal(logits(2)));
+  EXPECT_TRUE(first.equal(logits(1)));
+  model->SetTraining(false);
+  EXPECT_TRUE(logits(1).equal(logits(2)));
 }
 
 TEST(ModelsTest, UnknownDepthIsRefused) {

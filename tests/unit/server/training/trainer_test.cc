@@ -84,6 +84,7 @@ TEST(TrainerTest, ResumedResnet18EndsWithTheBitsOfAnUnbrokenOne) {
   const MemoryDataset set = MemoryDataset::Images(18, 32, 2);
   spec::TrainingPlan plan = SmallPlan();
   plan.model = {};
+  plan.model.dropout = 0.3;
   plan.view.size = 32;
   plan.batch_size = 4;
   plan.epochs = 2;
