@@ -43,6 +43,7 @@ struct Parsed {
   FetchOptions fetch;
   std::vector<std::string> upload;
   EvaluateOptions evaluate;
+  VerifyOptions verify;
   bool gc_dry_run = false;
   std::string shell;
   DialStdioOptions dial_stdio;
@@ -241,6 +242,15 @@ void AddModels(CLI::App& app, Context& context, Parsed& parsed) {
       ->type_name("skip|refuse");
 }
 
+void AddVerify(CLI::App& app, Context& context, Parsed& parsed) {
+  CLI::App* c =
+      Add(app, context, parsed, "verify", "Run a job again and compare the weights, bit for bit",
+          [&] { return Verify(context, parsed.verify); });
+  c->add_option("job", parsed.verify.job)->required()->type_name("JOB");
+  c->add_flag("--resume-check", parsed.verify.resume_check,
+              "Interrupt the second run once, at a random step, and let it go on");
+}
+
 void AddLink(CLI::App& app, Context& context, Parsed& parsed) {
   Add(app, context, parsed, "login",
       "Keep a token for a server on TCP; asks for it, or reads stdin",
@@ -351,6 +361,7 @@ int RunCommandLine(int argc, char** argv, Context& context) {
   AddActing(app, context, parsed);
   AddChanging(app, context, parsed);
   AddModels(app, context, parsed);
+  AddVerify(app, context, parsed);
   AddLink(app, context, parsed);
   AddRest(app, context, parsed);
   // The one place where CLI11's exceptions are caught.

@@ -104,6 +104,13 @@ struct EvaluateOptions {
 };
 absl::StatusOr<ExitCode> Evaluate(Context& context, const EvaluateOptions& options);
 
+struct VerifyOptions {
+  std::string job;
+  bool resume_check = false;  // Interrupt the second run once, at a random step.
+};
+// Runs a training job a second time and compares the weights' digests.
+absl::StatusOr<ExitCode> Verify(Context& context, const VerifyOptions& options);
+
 absl::StatusOr<ExitCode> Models(Context& context);
 // Removes what the server's retention policy no longer keeps, or says what that would be.
 absl::StatusOr<ExitCode> CollectGarbage(Context& context, bool dry_run);

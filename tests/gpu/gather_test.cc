@@ -1,10 +1,7 @@
 // The CUDA kernel against its twin on the CPU. Skips itself where there is no GPU.
-#include <dlfcn.h>
-
 #include <vector>
 
 #include "ATen/ATen.h"
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "server/training/gpu/gpu_plugin.h"
 #include "server/training/input/gather.h"
@@ -12,31 +9,10 @@
 namespace skytrain::training {
 namespace {
 
-// The plug-in has to be opened before LibTorch is used, so this is the first thing the only test
-// does.
-const GpuPlugin* OpenPlugin(std::string& why_not) {
-  if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-    why_not = "no CUDA driver (libcuda.so.1) on this machine";
-    return nullptr;
-  }
-  void* library = dlopen(SKYTRAIN_BIN_DIR "/libskytrain_gpu.so", RTLD_NOW | RTLD_GLOBAL);
-  if (library == nullptr) {
-    why_not = absl::StrCat("the GPU plug-in does not load: ", dlerror());
-    return nullptr;
-  }
-  const auto entry = reinterpret_cast<const GpuPlugin* (*)()>(dlsym(library, kGpuPluginEntry));
-  const GpuPlugin* plugin = entry();
-  if (plugin->device_count() == 0) {
-    why_not = "the CUDA driver shows no GPU";
-    return nullptr;
-  }
-  return plugin;
-}
-
 TEST(GpuGatherTest, EveryTurnEqualsTheCpuPass) {
-  std::string why_not;
-  const GpuPlugin* plugin = OpenPlugin(why_not);
-  if (plugin == nullptr) GTEST_SKIP() << why_not;
+  // Before anything of LibTorch is used.
+  if (const absl::Status loaded = LoadGpuPlugin(); !loaded.ok()) GTEST_SKIP() << loaded.message();
+  const GpuPlugin* plugin = LoadedGpuPlugin();
   constexpr int kHeight = 21, kWidth = 19, kSize = 16, kImages = 5, kTurns = 8;
   std::vector<uint8_t> pixels(kImages * kHeight * kWidth * 3);
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 2654435761U >> 9);
