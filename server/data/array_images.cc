@@ -185,9 +185,15 @@ absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> images,
   }
   ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ReadIntegers(labels, *label_array));
   LabelledImages found;
+  found.ids_are_rows = true;
+  found.table.path = images->path();
+  found.table.header = {"labels"};
+  found.table.line_word = "image";
+  std::vector<std::string>& labels_column = found.table.columns.emplace_back();
   for (size_t row = 0; row < numbers.size(); ++row) {
     found.ids.push_back(absl::StrCat(row));
-    found.labels.push_back(absl::StrCat(numbers[row]));
+    found.table.lines.push_back(static_cast<int64_t>(row));
+    labels_column.push_back(absl::StrCat(numbers[row]));
   }
   found.container = std::make_unique<ArrayImages>(std::move(images), *image_array, layout);
   return found;

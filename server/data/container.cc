@@ -67,6 +67,7 @@ absl::StatusOr<FileKind> KindOf(const std::string& resolved) {
   if (absl::StartsWith(head, "\x1f\x8b") && ArrayKindOf(GunzipHead(head)) != ArrayKind::kNone) {
     return FileKind::kArrays;
   }
+  if (absl::StartsWith(head, "PAR1")) return FileKind::kParquet;
   if (absl::StartsWith(head, "PK\x03\x04") || absl::StartsWith(head, "PK\x05\x06")) {
     return FileKind::kZip;
   }
@@ -98,6 +99,7 @@ absl::StatusOr<std::unique_ptr<Container>> OpenContainer(const std::string& reso
       return DataInvalid(absl::StrCat(Quotable(resolved),
                                       " is a single image; name a folder or archive of images"));
     case FileKind::kArrays:
+    case FileKind::kParquet:
     case FileKind::kText:
     case FileKind::kUnknown:
       break;

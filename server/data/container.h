@@ -36,6 +36,8 @@ class Container {
   const std::vector<Entry>& entries() const { return entries_; }        // Sorted by path.
   const std::vector<std::string>& folders() const { return folders_; }  // Also empty ones.
   const std::string& warning() const { return warning_; }  // About the whole; empty: none.
+  // How many files are named as labels of a WebDataset.
+  int64_t label_files() const { return label_files_; }
   // Of every image, where it is known without reading any.
   virtual std::optional<ImageSize> image_size() const { return std::nullopt; }
 
@@ -54,6 +56,7 @@ class Container {
   std::vector<Entry> entries_;
   std::vector<std::string> folders_;
   std::string warning_;
+  int64_t label_files_ = 0;
 };
 
 // `resolved`: from ResolvePath. DATA_INVALID for anything but a folder or an archive, and for an
@@ -61,7 +64,17 @@ class Container {
 absl::StatusOr<std::unique_ptr<Container>> OpenContainer(const std::string& resolved,
                                                          const std::vector<std::string>& roots);
 
-enum class FileKind { kFolder, kTar, kCompressedTar, kZip, kArrays, kImage, kText, kUnknown };
+enum class FileKind {
+  kFolder,
+  kTar,
+  kCompressedTar,
+  kZip,
+  kArrays,
+  kParquet,
+  kImage,
+  kText,
+  kUnknown
+};
 absl::StatusOr<FileKind> KindOf(const std::string& resolved);
 
 constexpr uint64_t kLargestImageFile = 256u << 20;
@@ -71,6 +84,8 @@ constexpr size_t kLongestName = 4096;
 // case: a file so named is a sample, and an error when it cannot be read.
 bool HasImageSuffix(absl::string_view path);
 bool HasImageMagic(absl::string_view bytes);  // JPEG or PNG.
+// ".cls", ".json": in a WebDataset, what is known of the image beside it.
+bool IsLabelFile(absl::string_view path);
 // The file name without folder and, where it is one of an image, suffix.
 std::string StemOf(absl::string_view path);
 

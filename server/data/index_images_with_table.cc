@@ -159,7 +159,9 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
                                                  const std::string& table_path,
                                                  const v1::Files& files,
                                                  const std::string& target) {
-  ASSIGN_OR_RETURN(const TextTable table, ReadTable(table_path));
+  std::set<std::string> wanted;
+  if (!target.empty()) wanted = {files.id(), files.split(), target};
+  ASSIGN_OR_RETURN(const TextTable table, ReadTable(table_path, wanted));
   ASSIGN_OR_RETURN(const Columns columns, FindColumns(table, files, target));
   SampleIndex index;
   index.format = v1::DatasetManifest::FORMAT_IMAGES_WITH_TABLE;

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,8 @@
 
 namespace skytrain::data {
 namespace {
+
+constexpr size_t kMostClasses = 32768;
 
 // The words of a file's name, in lower case: "t10k-images-idx3-ubyte.gz" → t10k, images, idx3, …
 std::vector<std::string> WordsOf(const std::string& path) {
@@ -58,6 +61,13 @@ absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& path
   std::vector<Part> parts;
   std::map<std::string, std::vector<std::shared_ptr<ArrayFile>>> halves;
   for (const std::string& path : paths) {
+    ASSIGN_OR_RETURN(const FileKind kind, KindOf(path));
+    if (kind != FileKind::kArrays) {
+      ASSIGN_OR_RETURN(LabelledImages images,
+                       kind == FileKind::kParquet ? ImagesOfParquet(path) : ImagesOfShard(path));
+      parts.push_back({path, std::move(images)});
+      continue;
+    }
     ASSIGN_OR_RETURN(std::shared_ptr<ArrayFile> file, OpenArrayFile(path));
     const bool single = file->arrays().size() == 1 && file->arrays()[0].name.empty();
     if (single && paths.size() > 1) {
@@ -87,47 +97,115 @@ absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& path
   return parts;
 }
 
-SampleIndex Combine(const std::string& path, std::vector<Part> parts) {
-  SampleIndex index;
-  index.format = v1::DatasetManifest::FORMAT_ARRAYS;
-  index.path = path;
-  std::set<std::string> splits, classes;
-  bool all_named = true;
-  for (const Part& part : parts) {
-    const std::string split = SplitOf(part.path);
-    all_named &= !split.empty();
-    splits.insert(split);
-    classes.insert(part.images.labels.begin(), part.images.labels.end());
+// The column with the classes: `target`, else one that is named as such, else the only one.
+absl::StatusOr<size_t> ClassColumn(const TextTable& table, const std::string& target) {
+  if (!target.empty()) return table.Column(target, "task.classification.target");
+  for (const char* name : {"cls", "label", "labels", "class"}) {
+    const auto found = std::find(table.header.begin(), table.header.end(), name);
+    if (found != table.header.end()) return static_cast<size_t>(found - table.header.begin());
   }
-  // One file alone is a whole set, whatever its name.
-  const bool has_splits = all_named && splits.size() > 1;
-  if (has_splits) index.splits.assign(splits.begin(), splits.end());
-  index.classes.assign(classes.begin(), classes.end());
-  spec::SortClasses(index.classes);
-  std::map<std::string, int32_t> class_numbers;
-  for (size_t c = 0; c < index.classes.size(); ++c) {
-    class_numbers[index.classes[c]] = static_cast<int32_t>(c);
-  }
-  for (size_t p = 0; p < parts.size(); ++p) {
-    Part& part = parts[p];
-    const auto split = has_splits ? std::distance(splits.begin(), splits.find(SplitOf(part.path)))
-                                  : std::ptrdiff_t{-1};
-    const std::string prefix =
-        parts.size() == 1 ? "" : absl::StrCat(part.path.substr(part.path.rfind('/') + 1), ":");
-    for (size_t i = 0; i < part.images.ids.size(); ++i) {
-      index.samples.push_back({p, i, prefix + part.images.ids[i],
-                               class_numbers[part.images.labels[i]], static_cast<int32_t>(split)});
-    }
-    index.containers.push_back(std::move(part.images.container));
-  }
-  index.images = static_cast<int64_t>(index.samples.size());
-  return index;
+  if (table.header.size() == 1) return size_t{0};
+  return DataInvalid(absl::StrCat(
+      "task.classification.target: say which of ", Quotable(table.path),
+      " is the class: ", SomeOf(table.header, static_cast<int64_t>(table.header.size()), 20)));
 }
+
+class Combiner {
+ public:
+  Combiner(const std::string& path, std::vector<Part> parts, const std::string& target)
+      : parts_(std::move(parts)), target_(target) {
+    index_.format = v1::DatasetManifest::FORMAT_LABELLED_IMAGES;
+    index_.path = path;
+  }
+
+  absl::StatusOr<SampleIndex> Run() {
+    RETURN_IF_ERROR(CollectNames());
+    for (size_t p = 0; p < parts_.size(); ++p) Add(p);
+    index_.images = static_cast<int64_t>(index_.samples.size());
+    return std::move(index_);
+  }
+
+ private:
+  absl::Status CollectNames() {
+    std::set<std::string> splits, classes;
+    bool all_named = true;
+    for (const Part& part : parts_) {
+      const std::string split = SplitOf(part.path);
+      all_named &= !split.empty();
+      splits.insert(split);
+      const TextTable& table = part.images.table;
+      ASSIGN_OR_RETURN(const size_t column, ClassColumn(table, target_));
+      class_columns_.push_back(column);
+      index_.target = table.header[column];
+      classes.insert(table.columns[column].begin(), table.columns[column].end());
+      if (classes.size() > kMostClasses) {
+        return DataInvalid(absl::StrCat("\"", Quotable(table.header[column]), "\" of ",
+                                        Quotable(table.path), " has more than ",
+                                        Grouped(kMostClasses), " different values: not classes"));
+      }
+    }
+    classes.erase("");
+    // One file alone is a whole set, whatever its name.
+    if (all_named && splits.size() > 1) index_.splits.assign(splits.begin(), splits.end());
+    index_.classes.assign(classes.begin(), classes.end());
+    spec::SortClasses(index_.classes);
+    for (size_t c = 0; c < index_.classes.size(); ++c) {
+      class_numbers_[index_.classes[c]] = static_cast<int32_t>(c);
+    }
+    return absl::OkStatus();
+  }
+
+  void Add(size_t number) {
+    Part& part = parts_[number];
+    LabelledImages& images = part.images;
+    const auto split = std::find(index_.splits.begin(), index_.splits.end(), SplitOf(part.path));
+    const std::string name = part.path.substr(part.path.rfind('/') + 1);
+    const std::vector<std::string>& labels = images.table.columns[class_columns_[number]];
+    const int32_t split_number =
+        split == index_.splits.end() ? -1 : static_cast<int32_t>(split - index_.splits.begin());
+    for (size_t i = 0; i < images.ids.size(); ++i) {
+      const Entry& entry = images.container->entries()[i];
+      const std::string id = images.ids_are_rows && parts_.size() > 1
+                                 ? absl::StrCat(name, ":", images.ids[i])
+                                 : images.ids[i];
+      if (!entry.problem.empty()) {
+        AddProblem(index_.problems, "corrupt", absl::StrCat(entry.path, " (", entry.problem, ")"));
+      } else if (labels[i].empty()) {
+        AddProblem(index_.problems, "image_without_label", absl::StrCat(name, ": ", entry.path));
+      } else if (!ids_.insert(id).second) {
+        AddProblem(index_.problems, "duplicate_id", absl::StrCat(name, ": ", entry.path));
+      } else {
+        index_.samples.push_back({number, i, id, class_numbers_[labels[i]], split_number});
+      }
+    }
+    for (const v1::DatasetManifest::Problem& problem : images.problems) {
+      for (const std::string& who : problem.names()) {
+        AddProblem(index_.problems, problem.kind(), who);
+      }
+      const auto same = std::find_if(index_.problems.begin(), index_.problems.end(),
+                                     [&](const auto& p) { return p.kind() == problem.kind(); });
+      same->set_count(same->count() + problem.count() - problem.names_size());
+    }
+    index_.containers.push_back(std::move(images.container));
+  }
+
+  std::vector<Part> parts_;
+  const std::string& target_;
+  SampleIndex index_;
+  std::vector<size_t> class_columns_;  // One a part.
+  std::map<std::string, int32_t> class_numbers_;
+  absl::flat_hash_set<std::string> ids_;
+};
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> FindArrayFiles(const std::string& resolved,
-                                                        const std::vector<std::string>& roots) {
+bool IsShard(const Container& container) {
+  const auto images = static_cast<int64_t>(container.entries().size());
+  return container.label_files() > 0 && 2 * container.label_files() >= images;
+}
+
+absl::StatusOr<std::vector<std::string>> FindLabelledImages(const std::string& resolved,
+                                                            const std::vector<std::string>& roots) {
   std::vector<std::string> found;
   ASSIGN_OR_RETURN(const FileKind kind, KindOf(resolved));
   if (kind != FileKind::kFolder) return found;
@@ -136,15 +214,19 @@ absl::StatusOr<std::vector<std::string>> FindArrayFiles(const std::string& resol
     const std::string path = absl::StrCat(resolved, "/", file.path);
     if (file.size == 0) continue;
     ASSIGN_OR_RETURN(const FileKind of_file, KindOf(path));
-    if (of_file == FileKind::kArrays) found.push_back(path);
+    if (of_file == FileKind::kArrays || of_file == FileKind::kParquet ||
+        of_file == FileKind::kTar || of_file == FileKind::kCompressedTar) {
+      found.push_back(path);
+    }
   }
   return found;
 }
 
-absl::StatusOr<SampleIndex> IndexArrays(const std::string& resolved,
-                                        const std::vector<std::string>& files) {
+absl::StatusOr<SampleIndex> IndexLabelledImages(const std::string& resolved,
+                                                const std::vector<std::string>& files,
+                                                const std::string& target) {
   ASSIGN_OR_RETURN(std::vector<Part> parts, OpenParts(files));
-  return Combine(resolved, std::move(parts));
+  return Combiner(resolved, std::move(parts), target).Run();
 }
 
 }  // namespace skytrain::data

@@ -45,13 +45,18 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
                                                  const std::string& table_path,
                                                  const v1::Files& files, const std::string& target);
 
-// The files of arrays below the folder `resolved`; none when it is no folder.
-absl::StatusOr<std::vector<std::string>> FindArrayFiles(const std::string& resolved,
-                                                        const std::vector<std::string>& roots);
-// HDF5, npz, npy and idx files, each with images and labels, or in pairs that are named alike.
-// Splits are known by the words of the files' names; classes are the labels' numbers.
-absl::StatusOr<SampleIndex> IndexArrays(const std::string& resolved,
-                                        const std::vector<std::string>& files);
+// Does it look like a WebDataset shard: labels for at least half of the images?
+bool IsShard(const Container& container);
+// The files below the folder `resolved` that may bring their images' labels along: arrays, shards;
+// none when it is no folder.
+absl::StatusOr<std::vector<std::string>> FindLabelledImages(const std::string& resolved,
+                                                            const std::vector<std::string>& roots);
+// Files that each bring images and labels, or arrays in pairs that are named alike. Splits are
+// known by the words of the files' names; classes are the values of the column `target` (else
+// "cls", "label", "labels" or "class", else the only one).
+absl::StatusOr<SampleIndex> IndexLabelledImages(const std::string& resolved,
+                                                const std::vector<std::string>& files,
+                                                const std::string& target);
 
 // Adds `name` to the problem `kind`: counted always, named for the first twenty.
 void AddProblem(std::vector<v1::DatasetManifest::Problem>& problems, const std::string& kind,

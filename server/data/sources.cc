@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
+#include "server/data/parquet/parquet.h"
 #include "server/data/paths.h"
 
 namespace skytrain::data {
@@ -55,7 +56,12 @@ absl::StatusOr<Sources> ResolveSources(const v1::Data& data,
       ASSIGN_OR_RETURN(std::string path, ResolvePath(data.dataset(), roots));
       ASSIGN_OR_RETURN(const FileKind kind, KindOf(path));
       all.push_back(path);
-      if (kind == FileKind::kText) {
+      bool table = kind == FileKind::kText;
+      if (kind == FileKind::kParquet) {
+        ASSIGN_OR_RETURN(const auto file, OpenParquet(path));
+        table = ImageColumnOf(*file) < 0;
+      }
+      if (table) {
         sources.table = std::move(path);
       } else {
         sources.images.push_back(std::move(path));
@@ -86,17 +92,22 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& t
   const bool one_set = data.source_case() == v1::Data::kDataset;
   if (one_set) {
     ASSIGN_OR_RETURN(const FileKind kind, KindOf(sources.images[0]));
-    if (kind == FileKind::kArrays) return IndexArrays(sources.images[0], {sources.images[0]});
+    if (kind == FileKind::kArrays || kind == FileKind::kParquet) {
+      return IndexLabelledImages(sources.images[0], {sources.images[0]}, target);
+    }
   }
   std::vector<std::unique_ptr<Container>> containers;
   for (const std::string& path : sources.images) {
     ASSIGN_OR_RETURN(auto container, OpenContainer(path, roots));
     containers.push_back(std::move(container));
   }
+  if (one_set && IsShard(*containers[0])) {
+    return IndexLabelledImages(sources.images[0], {sources.images[0]}, target);
+  }
   if (one_set && containers[0]->entries().empty()) {
-    ASSIGN_OR_RETURN(const std::vector<std::string> arrays,
-                     FindArrayFiles(sources.images[0], roots));
-    if (!arrays.empty()) return IndexArrays(sources.images[0], arrays);
+    ASSIGN_OR_RETURN(const std::vector<std::string> files,
+                     FindLabelledImages(sources.images[0], roots));
+    if (!files.empty()) return IndexLabelledImages(sources.images[0], files, target);
   }
   std::vector<Problem> warnings;
   for (const auto& container : containers) {

@@ -75,6 +75,7 @@ class StreamArchive : public Container {
       if (readable && IsHiddenPath(reader->name())) continue;
       if (reader->is_folder() && readable) folders_.push_back(reader->name());
       if (!reader->is_file()) continue;
+      if (readable && IsLabelFile(reader->name())) ++label_files_;
       bool image = HasImageSuffix(reader->name());
       if (!image && readable) {
         std::string head(8, '\0');

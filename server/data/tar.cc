@@ -94,6 +94,7 @@ class Tar : public Container {
                                         ": copy it again"));
       }
       if (IsHiddenPath(entry.path)) return absl::OkStatus();
+      if (IsLabelFile(entry.path)) ++label_files_;
     }
     if (HasImageSuffix(entry.path) || (readable && IsImage(entry))) {
       entries_.push_back(std::move(entry));

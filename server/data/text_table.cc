@@ -4,8 +4,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
+#include "common/status_macros.h"
+#include "server/data/container.h"
 #include "server/data/csv.h"
 #include "server/data/data_errors.h"
+#include "server/data/parquet/parquet.h"
 
 namespace skytrain::data {
 
@@ -28,6 +31,11 @@ absl::StatusOr<size_t> TextTable::Column(absl::string_view name, absl::string_vi
       " It has ", SomeOf(header, static_cast<int64_t>(header.size()), 20)));
 }
 
-absl::StatusOr<TextTable> ReadTable(const std::string& path) { return ReadCsv(path); }
+absl::StatusOr<TextTable> ReadTable(const std::string& path, const std::set<std::string>& wanted) {
+  ASSIGN_OR_RETURN(const FileKind kind, KindOf(path));
+  if (kind != FileKind::kParquet) return ReadCsv(path);
+  ASSIGN_OR_RETURN(const auto file, OpenParquet(path));
+  return ReadParquetTable(*file, path, wanted);
+}
 
 }  // namespace skytrain::data

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ namespace skytrain::data {
 struct TextTable {
   std::string path;                               // For messages.
   std::vector<std::string> header;                // Blanks at both ends removed.
-  std::vector<std::vector<std::string>> columns;  // [header's size][rows]
+  std::vector<std::vector<std::string>> columns;  // [header's size][rows, or 0]
   std::vector<int64_t> lines;                     // Where each row begins, from 1.
   const char* line_word = "";                     // What `lines` counts; empty: lines of text.
 
@@ -32,7 +33,9 @@ struct TextTable {
 inline constexpr size_t kMostCells = 100'000'000;  // Of 32 bytes each.
 inline constexpr size_t kMostColumns = 65536;
 
-// Recognised by what it is.
-absl::StatusOr<TextTable> ReadTable(const std::string& path);
+// A CSV or Parquet file, recognised by what it is. `wanted`: the columns whose cells will be looked
+// at; empty: all. Others need have none.
+absl::StatusOr<TextTable> ReadTable(const std::string& path,
+                                    const std::set<std::string>& wanted = {});
 
 }  // namespace skytrain::data

@@ -54,6 +54,8 @@ LIBRARIES = {
                                             "server/metrics/grpc", "server/skytraind"),
     re.compile(r"^sqlite3\.h$"): ("server/store",),
     re.compile(r"^curl/"): ("server/hooks",),
+    # A library of its own, opened when it is needed: libparquet exports OpenSSL's symbols.
+    re.compile(r"^(arrow|parquet)/"): ("server/data/parquet/plugin.cc",),
     re.compile(r"^(archive|archive_entry|turbojpeg|png)\.h$"): ("server/data",),
     re.compile(r"^prometheus/"): ("server/metrics", "server/skytraind"),
     re.compile(r"^yaml-cpp/"): ("common/yaml", "server/config", "client"),

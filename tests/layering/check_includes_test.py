@@ -32,6 +32,8 @@ class CheckIncludesTest(unittest.TestCase):
         self.assert_allowed("server/training/models/resnet.cc", "<torch/torch.h>")
         self.assert_refused("server/training/models/resnet.h", "<torch/torch.h>")
         self.assert_refused("server/jobs/job_manager.cc", "<ATen/ATen.h>")
+        self.assert_allowed("server/data/parquet/plugin.cc", "<arrow/array.h>")
+        self.assert_refused("server/data/parquet/parquet.cc", "<arrow/array.h>")
         self.assert_refused("server/jobs/job_manager.cc", "<grpcpp/grpcpp.h>")
         self.assert_refused("server/worker/main.cc", '"skytrain/v1/job_service.grpc.pb.h"')
         self.assert_refused("server/events/event_log.cc", "<sqlite3.h>")

@@ -1,0 +1,281 @@
+// libskytrain_parquet.so: Parquet by Arrow C++.
+#include "server/data/parquet/plugin.h"
+
+#include <arrow/array.h>
+#include <arrow/io/file.h>
+#include <arrow/memory_pool.h>
+#include <arrow/scalar.h>
+#include <arrow/table.h>
+#include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+
+#include <charconv>
+#include <exception>
+
+namespace skytrain::data {
+namespace {
+
+// One row group is read at once. What its header claims is checked before memory is taken.
+constexpr int64_t kLargestGroup = int64_t{4} << 30;
+
+using Cells = std::vector<std::string>;
+
+bool IsText(const arrow::DataType& type) {
+  return type.id() == arrow::Type::STRING || type.id() == arrow::Type::LARGE_STRING;
+}
+bool IsBytes(const arrow::DataType& type) {
+  return type.id() == arrow::Type::BINARY || type.id() == arrow::Type::LARGE_BINARY;
+}
+
+ParquetColumn::Kind KindOf(const arrow::DataType& type) {
+  if (IsBytes(type)) return ParquetColumn::Kind::kImages;
+  if (type.id() == arrow::Type::STRUCT) {
+    for (const auto& field : type.fields()) {
+      if (field->name() == "bytes" && IsBytes(*field->type())) return ParquetColumn::Kind::kImages;
+    }
+    return ParquetColumn::Kind::kOther;
+  }
+  if (type.id() == arrow::Type::DICTIONARY) {
+    return KindOf(*static_cast<const arrow::DictionaryType&>(type).value_type());
+  }
+  const bool cells = IsText(type) || arrow::is_primitive(type.id()) || arrow::is_decimal(type.id());
+  return cells ? ParquetColumn::Kind::kCells : ParquetColumn::Kind::kOther;
+}
+
+template <typename Number>
+std::string Digits(Number value) {
+  char text[64];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  return std::string(text, end);
+}
+
+template <typename Array>
+void AppendNumbers(const arrow::Array& array, Cells& cells) {
+  const auto& numbers = static_cast<const Array&>(array);
+  for (int64_t i = 0; i < array.length(); ++i) {
+    cells.push_back(array.IsNull(i) ? "" : Digits(numbers.Value(i)));
+  }
+}
+
+template <typename Array>
+void AppendTexts(const arrow::Array& array, Cells& cells) {
+  const auto& texts = static_cast<const Array&>(array);
+  for (int64_t i = 0; i < array.length(); ++i) {
+    cells.emplace_back(array.IsNull(i) ? std::string_view() : texts.GetView(i));
+  }
+}
+
+arrow::Status AppendCells(const arrow::Array& array, Cells& cells);
+
+arrow::Status AppendDictionary(const arrow::DictionaryArray& array, Cells& cells) {
+  Cells values;
+  ARROW_RETURN_NOT_OK(AppendCells(*array.dictionary(), values));
+  for (int64_t i = 0; i < array.length(); ++i) {
+    if (array.IsNull(i)) {
+      cells.emplace_back();
+      continue;
+    }
+    const int64_t value = array.GetValueIndex(i);
+    if (value < 0 || value >= static_cast<int64_t>(values.size())) {
+      return arrow::Status::Invalid("a dictionary lacks one of its values");
+    }
+    cells.push_back(values[value]);
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status AppendCells(const arrow::Array& array, Cells& cells) {
+  switch (array.type_id()) {
+    case arrow::Type::STRING:
+      AppendTexts<arrow::StringArray>(array, cells);
+      break;
+    case arrow::Type::LARGE_STRING:
+      AppendTexts<arrow::LargeStringArray>(array, cells);
+      break;
+    case arrow::Type::INT8:
+      AppendNumbers<arrow::Int8Array>(array, cells);
+      break;
+    case arrow::Type::UINT8:
+      AppendNumbers<arrow::UInt8Array>(array, cells);
+      break;
+    case arrow::Type::INT16:
+      AppendNumbers<arrow::Int16Array>(array, cells);
+      break;
+    case arrow::Type::UINT16:
+      AppendNumbers<arrow::UInt16Array>(array, cells);
+      break;
+    case arrow::Type::INT32:
+      AppendNumbers<arrow::Int32Array>(array, cells);
+      break;
+    case arrow::Type::UINT32:
+      AppendNumbers<arrow::UInt32Array>(array, cells);
+      break;
+    case arrow::Type::INT64:
+      AppendNumbers<arrow::Int64Array>(array, cells);
+      break;
+    case arrow::Type::UINT64:
+      AppendNumbers<arrow::UInt64Array>(array, cells);
+      break;
+    case arrow::Type::FLOAT:
+      AppendNumbers<arrow::FloatArray>(array, cells);
+      break;
+    case arrow::Type::DOUBLE:
+      AppendNumbers<arrow::DoubleArray>(array, cells);
+      break;
+    case arrow::Type::DICTIONARY:
+      return AppendDictionary(static_cast<const arrow::DictionaryArray&>(array), cells);
+    case arrow::Type::BOOL: {
+      const auto& flags = static_cast<const arrow::BooleanArray&>(array);
+      for (int64_t i = 0; i < array.length(); ++i) {
+        cells.push_back(array.IsNull(i) ? "" : flags.Value(i) ? "1" : "0");
+      }
+      break;
+    }
+    default:
+      for (int64_t i = 0; i < array.length(); ++i) {
+        ARROW_ASSIGN_OR_RAISE(const auto scalar, array.GetScalar(i));
+        cells.push_back(scalar->is_valid ? scalar->ToString() : "");
+      }
+  }
+  return arrow::Status::OK();
+}
+
+// The member `name` of a struct; null where there is none. A column of bytes is its own "bytes".
+std::shared_ptr<arrow::Array> Member(const std::shared_ptr<arrow::Array>& array,
+                                     const std::string& name) {
+  if (array->type_id() != arrow::Type::STRUCT) return name == "bytes" ? array : nullptr;
+  return static_cast<const arrow::StructArray&>(*array).GetFieldByName(name);
+}
+
+template <typename Array>
+void AppendViews(const arrow::Array& whole, const arrow::Array& member, ParquetImages& images) {
+  const auto& bytes = static_cast<const Array&>(member);
+  for (int64_t i = 0; i < member.length(); ++i) {
+    const bool none = whole.IsNull(i) || member.IsNull(i);
+    images.bytes.push_back(none ? std::string_view() : bytes.GetView(i));
+  }
+}
+
+class ArrowFile : public ParquetFile {
+ public:
+  arrow::Status Open(const std::string& path) {
+    arrow::MemoryPool* pool = arrow::system_memory_pool();
+    ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(path, pool));
+    parquet::arrow::FileReaderBuilder builder;
+    ARROW_RETURN_NOT_OK(builder.Open(std::move(file), parquet::ReaderProperties(pool)));
+    ARROW_ASSIGN_OR_RAISE(reader_, builder.memory_pool(pool)->Build());
+    reader_->set_use_threads(false);
+    ARROW_RETURN_NOT_OK(reader_->GetSchema(&schema_));
+    for (const auto& field : schema_->fields()) {
+      columns_.push_back({field->name(), field->type()->ToString(), KindOf(*field->type())});
+    }
+    const auto metadata = reader_->parquet_reader()->metadata();
+    rows_ = metadata->num_rows();
+    int64_t sum = 0;
+    for (int g = 0; g < metadata->num_row_groups(); ++g) {
+      const auto group = metadata->RowGroup(g);
+      group_rows_.push_back(group->num_rows());
+      if (group->num_rows() < 0 || group->num_rows() > rows_ - sum) {
+        return arrow::Status::Invalid("its row groups do not add up to its rows");
+      }
+      sum += group->num_rows();
+      if (group->total_byte_size() > kLargestGroup) {
+        return arrow::Status::Invalid("a row group of more than 4 GiB");
+      }
+    }
+    if (sum != rows_) return arrow::Status::Invalid("its row groups do not add up to its rows");
+    const auto& notes = schema_->metadata();
+    if (notes != nullptr && notes->Contains("huggingface")) {
+      ARROW_ASSIGN_OR_RAISE(huggingface_, notes->Get("huggingface"));
+    }
+    return arrow::Status::OK();
+  }
+
+  std::string ReadCells(int column, Cells& cells) const override {
+    return Guarded([&]() -> arrow::Status {
+      for (int g = 0; g < static_cast<int>(group_rows_.size()); ++g) {
+        ARROW_ASSIGN_OR_RAISE(const auto chunks, ReadGroup(column, g));
+        for (const auto& chunk : chunks->chunks()) ARROW_RETURN_NOT_OK(AppendCells(*chunk, cells));
+      }
+      return arrow::Status::OK();
+    });
+  }
+
+  std::string ReadPaths(int column, Cells& paths) const override {
+    return Guarded([&]() -> arrow::Status {
+      for (int g = 0; g < static_cast<int>(group_rows_.size()); ++g) {
+        ARROW_ASSIGN_OR_RAISE(const auto chunks, ReadGroup(column, g));
+        for (const auto& chunk : chunks->chunks()) {
+          const auto member = Member(chunk, "path");
+          if (member == nullptr || !IsText(*member->type())) {
+            paths.resize(paths.size() + chunk->length());
+          } else {
+            ARROW_RETURN_NOT_OK(AppendCells(*member, paths));
+          }
+        }
+      }
+      return arrow::Status::OK();
+    });
+  }
+
+  std::string ReadImages(int column, int group, ParquetImages& images) const override {
+    return Guarded([&]() -> arrow::Status {
+      ARROW_ASSIGN_OR_RAISE(const auto chunks, ReadGroup(column, group));
+      for (const auto& chunk : chunks->chunks()) {
+        const auto member = Member(chunk, "bytes");
+        if (member->type_id() == arrow::Type::LARGE_BINARY) {
+          AppendViews<arrow::LargeBinaryArray>(*chunk, *member, images);
+        } else {
+          AppendViews<arrow::BinaryArray>(*chunk, *member, images);
+        }
+      }
+      images.holder = chunks;
+      return arrow::Status::OK();
+    });
+  }
+
+ private:
+  arrow::Result<std::shared_ptr<arrow::ChunkedArray>> ReadGroup(int column, int group) const {
+    std::shared_ptr<arrow::ChunkedArray> chunks;
+    ARROW_RETURN_NOT_OK(reader_->RowGroup(group)->Column(column)->Read(&chunks));
+    for (const auto& chunk : chunks->chunks()) ARROW_RETURN_NOT_OK(chunk->ValidateFull());
+    if (chunks->length() != group_rows_[group]) {
+      return arrow::Status::Invalid("column \"", columns_[column].name, "\" has ", chunks->length(),
+                                    " values in a row group of ", group_rows_[group], " rows");
+    }
+    return chunks;
+  }
+
+  template <typename Work>
+  static std::string Guarded(const Work& work) {
+    try {
+      const arrow::Status status = work();
+      return status.ok() ? "" : status.message();
+    } catch (const std::exception& e) {
+      return e.what();
+    }
+  }
+
+  std::unique_ptr<parquet::arrow::FileReader> reader_;
+  std::shared_ptr<arrow::Schema> schema_;
+};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) ParquetFile* skytrain_open_parquet(
+    const char* path, std::string* error) {
+  try {
+    auto file = std::make_unique<ArrowFile>();
+    const arrow::Status status = file->Open(path);
+    if (status.ok()) return file.release();
+    *error = status.message();
+  } catch (const std::exception& e) {
+    *error = e.what();
+  }
+  return nullptr;
+}
+
+}  // namespace skytrain::data
