@@ -117,6 +117,9 @@ std::string DataText(const v1::Job& job, const JobDetails& details) {
     const v1::DataSummary& data = *details.data;
     absl::StrAppend(&text, ": ",
                     SplitsText(data.train(), data.validation(), data.test(), data.classes_size()));
+    if (data.noisy_labels() > 0) {
+      absl::StrAppend(&text, "; ", FormatCount(data.noisy_labels()), " labels changed");
+    }
     if (data.skipped() > 0) {
       absl::StrAppend(&text, "; ", FormatCount(data.skipped()), " skipped");
     }

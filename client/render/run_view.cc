@@ -46,6 +46,10 @@ std::string RunView::Apply(const v1::Event& event) {
       const v1::DataSummary& data = event.data();
       std::string line = absl::StrCat(
           "data: ", SplitsText(data.train(), data.validation(), data.test(), data.classes_size()));
+      if (data.noisy_labels() > 0) {
+        absl::StrAppend(&line, "; ", FormatCount(data.noisy_labels()),
+                        " labels changed by label_noise");
+      }
       if (data.skipped() > 0) {
         absl::StrAppend(&line, "; ", FormatCount(data.skipped()), " skipped (",
                         Printable(absl::StrJoin(data.skipped_names(), ", ")), ")");

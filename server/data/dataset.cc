@@ -15,6 +15,7 @@
 #include "server/data/data_errors.h"
 #include "server/data/decode.h"
 #include "server/data/image.h"
+#include "server/data/label_noise.h"
 #include "server/data/sources.h"
 #include "server/data/splits.h"
 #include "server/data/table.h"
@@ -80,6 +81,10 @@ class OpenedSet : public Dataset {
     const absl::Status divided = DivideClasses(own_names, own_splits, options);
     // Samples that are left out keep their place and are in no split: nobody looks at their labels.
     for (int32_t& label : labels_) label = std::max(label, 0);
+    if (divided.ok() && options.data.has_label_noise()) {
+      noisy_labels_ = AddLabelNoise(options.data.label_noise(), static_cast<int>(classes_.size()),
+                                    train_, labels_);
+    }
     return divided;
   }
 
@@ -189,7 +194,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options)
     RETURN_IF_ERROR(set->UseTable(std::move(table), sources, options));
     return set;
   }
-  const View view = ViewOf(options.data.image());
+  const View view = ViewOf(options.data);
   if (view.size < 1 || view.size > 4096 || !(view.center_crop > 0 && view.center_crop <= 1)) {
     return DataInvalid("data.image: size and center_crop are needed to read images");
   }

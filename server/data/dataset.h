@@ -21,8 +21,8 @@ class Dataset {
   virtual ~Dataset() = default;
 
   int64_t count() const { return static_cast<int64_t>(labels_.size()); }
-  // Images: uint8 [count, height, width, 3], RGB. The canvas: `size` or about 1.5 times it (see
-  // CanvasSize).
+  // Images: uint8 [count, height, width, 3], RGB. The canvas: `size`, or up to twice that where the
+  // augmentation needs a margin (see CanvasSize).
   absl::Span<const uint8_t> pixels() const { return pixels_; }
   int height() const { return height_; }
   int width() const { return width_; }
@@ -40,6 +40,8 @@ class Dataset {
   const std::vector<int64_t>& train() const { return train_; }
   const std::vector<int64_t>& validation() const { return validation_; }
   const std::vector<int64_t>& test() const { return test_; }
+  // Train samples whose label data.label_noise changed.
+  int64_t noisy_labels() const { return noisy_labels_; }
 
   const v1::DatasetManifest& manifest() const { return manifest_; }
   int64_t skipped() const { return skipped_; }
@@ -54,6 +56,7 @@ class Dataset {
   std::vector<std::string> classes_, ids_;
   std::vector<int64_t> train_, validation_, test_;
   v1::DatasetManifest manifest_;
+  int64_t noisy_labels_ = 0;
   int64_t skipped_ = 0;
   std::vector<std::string> skipped_names_;
 };

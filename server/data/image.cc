@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "server/data/resize.h"
+#include "server/spec/augment_plan.h"
 
 namespace skytrain::data {
 namespace {
@@ -50,25 +51,32 @@ absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes) {
   return NotAnImage(bytes);
 }
 
-View ViewOf(const v1::ImageView& image) {
-  return {image.center_crop() == 0 ? 1.0 : image.center_crop(), image.size()};
+View ViewOf(const v1::Data& data) {
+  const v1::ImageView& image = data.image();
+  spec::Violations checked_before;
+  return {image.center_crop() == 0 ? 1.0 : image.center_crop(), image.size(),
+          spec::CanvasMargin(spec::PlanAugment(data, checked_before))};
 }
 
-int CanvasSize(const View& view) { return view.size; }
+int CanvasSize(const View& view) {
+  const double margin = std::min(view.margin, 1.0 / view.center_crop);
+  return view.size + 2 * static_cast<int>(view.size * (margin - 1.0) / 2.0);
+}
 
 absl::StatusOr<ImageSize> DecodeToCanvas(absl::string_view bytes, const View& view, uint8_t* out) {
   thread_local Pixels pixels;
   ASSIGN_OR_RETURN(const ImageSize whole, ReadImageSize(bytes));
   const int canvas = CanvasSize(view);
   if (IsJpeg(bytes)) {
-    RETURN_IF_ERROR(DecodeJpeg(bytes, canvas / view.center_crop, pixels));
+    RETURN_IF_ERROR(DecodeJpeg(bytes, view.size / view.center_crop, pixels));
   } else if (IsPng(bytes)) {
     RETURN_IF_ERROR(DecodePng(bytes, pixels));
   } else {
     RETURN_IF_ERROR(DecodePnm(bytes, pixels));
   }
   // In pixels of the whole image, at least one; then in those of the scaled one.
-  const double side = std::max(1.0, view.center_crop * std::min(whole.width, whole.height));
+  const double crop = view.center_crop * canvas / view.size;
+  const double side = std::max(1.0, crop * std::min(whole.width, whole.height));
   const double scale_x = static_cast<double>(pixels.width) / whole.width;
   const double scale_y = static_cast<double>(pixels.height) / whole.height;
   const Box box{(whole.width - side) / 2 * scale_x, (whole.height - side) / 2 * scale_y,

@@ -29,14 +29,17 @@ absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes);
 struct View {
   double center_crop = 1.0;  // Fraction of each side.
   int size = 0;              // Side of the model's input.
+  double margin = 1.0;       // Side of the canvas over `size`.
 };
-View ViewOf(const v1::ImageView& image);
+// With the margin that the augmentation of `data` asks for.
+View ViewOf(const v1::Data& data);
 
-// Side of the square that is cached for each image: the model's input, since the only augmentations
-// (quarter turns and mirror images) need no margin.
+// Side of the square that is cached for each image. Its centre `size` x `size` shows what
+// `center_crop` keeps, as without a margin; around it lies what augmentation may bring into view.
+// The margin ends where the image does. Larger than `size` by an even number.
 int CanvasSize(const View& view);
 
-// Decodes, cuts the centre out, and resamples to uint8 [canvas, canvas, 3]. Of an image that is not
+// Decodes, cuts the canvas out, and resamples to uint8 [canvas, canvas, 3]. Of an image that is not
 // square the largest central square of the cut is taken: galaxies keep their shape. Returns the
 // size that the whole image has.
 absl::StatusOr<ImageSize> DecodeToCanvas(absl::string_view bytes, const View& view, uint8_t* out);

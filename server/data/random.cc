@@ -4,30 +4,15 @@
 #include <numeric>
 #include <utility>
 
+#include "server/data/philox.h"
+
 namespace skytrain::data {
-namespace {
-
-constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
-constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
-constexpr int kRounds = 10;
-
-}  // namespace
-
 std::array<uint32_t, 4> Philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
-  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
-  uint32_t c0 = static_cast<uint32_t>(counter_low), c1 = static_cast<uint32_t>(counter_low >> 32);
-  uint32_t c2 = static_cast<uint32_t>(counter_high), c3 = static_cast<uint32_t>(counter_high >> 32);
-  for (int round = 0; round < kRounds; ++round) {
-    const uint64_t product0 = uint64_t{kMultiplier0} * c0;
-    const uint64_t product1 = uint64_t{kMultiplier1} * c2;
-    c0 = static_cast<uint32_t>(product1 >> 32) ^ c1 ^ k0;
-    c1 = static_cast<uint32_t>(product1);
-    c2 = static_cast<uint32_t>(product0 >> 32) ^ c3 ^ k1;
-    c3 = static_cast<uint32_t>(product0);
-    k0 += kWeyl0;
-    k1 += kWeyl1;
-  }
-  return {c0, c1, c2, c3};
+  const PhiloxWords words = PhiloxRounds(
+      static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32),
+      {static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
+       static_cast<uint32_t>(counter_high), static_cast<uint32_t>(counter_high >> 32)});
+  return {words.w0, words.w1, words.w2, words.w3};
 }
 
 std::array<uint32_t, 4> Draw(uint64_t seed, Purpose purpose, uint64_t epoch, uint64_t position) {

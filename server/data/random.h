@@ -18,7 +18,12 @@ enum class Purpose : uint32_t {
   kSplit = 3,
   kInit = 4,
   kDropout = 5,
-  kLabelNoise = 6
+  kLabelNoise = 6,
+  kAffine = 7,
+  kColour = 8,
+  kPixelNoise = 9,
+  kCutout = 10,
+  kMixup = 11
 };
 
 // Four words for (seed, purpose, epoch, position).

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "common/errors.h"
 #include "common/ids.h"
+#include "server/spec/augment_plan.h"
 #include "server/spec/model_check.h"
 #include "server/spec/split_plan.h"
 #include "server/spec/unserved.h"
@@ -67,6 +68,17 @@ void CheckSource(const v1::Data& data, Violations& v) {
   CheckPolicy("data.corrupt", data.corrupt(), v);
 }
 
+void CheckLabelNoise(const v1::LabelNoise& noise, bool asked_for, Violations& v) {
+  if (!asked_for) return;
+  if (!(noise.fraction() > 0 && noise.fraction() <= 1)) {
+    v.Add("data.label_noise.fraction",
+          absl::StrCat("required: greater than 0 and at most 1, not ", noise.fraction()));
+  }
+  if (!v1::LabelNoise::Kind_IsValid(noise.kind())) {
+    v.Add("data.label_noise.kind", "must be uniform_wrong or uniform");
+  }
+}
+
 void PlanView(const v1::Data& data, ViewPlan& view, Violations& v) {
   const v1::ImageView& image = data.image();
   if (image.center_crop() != 0) view.center_crop = image.center_crop();
@@ -90,10 +102,6 @@ void PlanView(const v1::Data& data, ViewPlan& view, Violations& v) {
     case v1::Normalize::kDataset:
     case v1::Normalize::KIND_NOT_SET:
       break;
-  }
-  if (data.has_augment() && (data.augment().rotate90() || data.augment().flip()) &&
-      !data.has_image()) {
-    v.Add("data.augment", "is for images: set data.image too, or leave it out for a table");
   }
 }
 
@@ -256,12 +264,19 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   const v1::Data& data = experiment.data();
   CheckSource(data, v);
   PlanView(data, plan.view, v);
-  plan.augment = {data.augment().rotate90(), data.augment().flip()};
+  plan.augment = PlanAugment(data, v);
+  CheckLabelNoise(data.label_noise(), data.has_label_noise(), v);
   CheckSplits(data.splits(), v);
   if (experiment.task().kind_case() == v1::Task::KIND_NOT_SET) {
     v.Add("task", "needs classification");
   }
   const v1::Classification& task = experiment.task().classification();
+  if (!experiment.task().has_classification()) {
+    if (!plan.augment.flip_swaps_classes.empty()) {
+      v.Add("data.augment.flip_swaps_classes", "is for classification alone");
+    }
+    if (data.has_label_noise()) v.Add("data.label_noise", "is for classification alone");
+  }
   plan.target = task.target();
   plan.balanced_class_weights = task.class_weights() == v1::Classification::CLASS_WEIGHTS_BALANCED;
   if (!v1::Classification::ClassWeights_IsValid(task.class_weights())) {
@@ -298,6 +313,9 @@ absl::Status CheckEvaluation(const v1::Evaluation& evaluation) {
     v.Add("data.image", "must be empty: the model's card says how it sees images");
   }
   if (evaluation.data().has_augment()) v.Add("data.augment", "must be empty in an evaluation");
+  if (evaluation.data().has_label_noise()) {
+    v.Add("data.label_noise", "must be empty in an evaluation");
+  }
   if (evaluation.data().has_splits()) {
     v.Add("data.splits", "must be empty in an evaluation: name one split in `split`");
   }

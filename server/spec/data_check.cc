@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/spec/augment_plan.h"
 #include "server/spec/check.h"
 #include "server/spec/class_plan.h"
 #include "server/spec/shapes.h"
@@ -79,12 +80,16 @@ std::vector<OwnSplit> OwnSplitsOf(const DatasetManifest& manifest) {
   return own;
 }
 
+std::vector<std::string> ClassNames(const DatasetManifest& manifest) {
+  std::vector<std::string> names;
+  for (const auto& c : manifest.classes()) names.push_back(c.name());
+  return names;
+}
+
 // As the run will see it.
 DatasetManifest AfterClasses(const v1::Data& data, const DatasetManifest& manifest, Violations& v) {
   if (!data.has_classes()) return manifest;
-  std::vector<std::string> own;
-  for (const auto& c : manifest.classes()) own.push_back(c.name());
-  return WithClasses(PlanClasses(data.classes(), own, v), manifest);
+  return WithClasses(PlanClasses(data.classes(), ClassNames(manifest), v), manifest);
 }
 
 void CheckKind(const TrainingPlan& plan, const DatasetManifest& manifest, Violations& v) {
@@ -125,6 +130,7 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
                                      " class; classification needs at least 2"));
   }
   CheckKind(plan, manifest, v);
+  CheckFlippedClasses(plan.augment, ClassNames(manifest), v);
   // Numbers of samples mean nothing yet when a class is not known.
   RETURN_IF_ERROR(v.MergedWith(of_data));
   const SplitPlan splits = PlanSplits(experiment.data().splits(), OwnSplitsOf(manifest), v);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace skytrain::spec {
@@ -42,6 +43,14 @@ struct ViewPlan {
 struct AugmentPlan {
   bool rotate90 = false;
   bool flip = false;
+  double rotate_degrees = 0.0;
+  double scale_low = 1.0, scale_high = 1.0;
+  double translate = 0.0;
+  double brightness = 0.0, contrast = 0.0, saturation = 0.0;
+  double greyscale = 0.0;
+  double noise = 0.0;
+  double cutout = 0.0;
+  std::vector<std::pair<std::string, std::string>> flip_swaps_classes = {};
 };
 
 struct OptimizerPlan {

@@ -84,6 +84,7 @@ absl::Status WriteSummary(EventSink& sink, const data::Dataset& dataset) {
     summary.add_classes(dataset.classes()[k]);
     summary.add_train_class_counts(counts[k]);
   }
+  summary.set_noisy_labels(dataset.noisy_labels());
   summary.set_skipped(dataset.skipped());
   for (size_t i = 0; i < dataset.skipped_names().size() && i < 20; ++i) {
     summary.add_skipped_names(dataset.skipped_names()[i]);

@@ -70,7 +70,8 @@ int Main(int argc, char** argv) {
   at::set_num_threads(flags.threads);
   const c10::Device device(c10::kCPU);
   const NoiseImages images(flags.batch * flags.steps, flags.size);
-  const BatchSource source(images, flags.size, MakeNormalisation({}, images), device);
+  const BatchSource source(images, flags.size, MakeNormalisation({.size = flags.size}, images),
+                           device);
   auto model = MakeModel({}, 5, source.inputs(), 1);
   if (!model.ok()) return 1;
   (*model)->Prepare(device);

@@ -19,6 +19,11 @@ struct GpuPlugin {
   void (*gather_images)(const at::Tensor& pixels, int height, int width, const at::Tensor& samples,
                         const at::Tensor& turns, const at::Tensor& scale, const at::Tensor& bias,
                         at::Tensor& out);
+  // AugmentImages on the GPU, on the current stream. `changes`: the bytes of N ImageChange; the
+  // rest as above.
+  void (*augment_images)(const at::Tensor& pixels, int height, int width, const at::Tensor& samples,
+                         const at::Tensor& changes, const at::Tensor& scale, const at::Tensor& bias,
+                         at::Tensor& out);
 };
 
 // Name of the plug-in's entry: extern "C" const GpuPlugin* skytrain_gpu_plugin().

@@ -6,6 +6,7 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 
+#include "server/training/gpu/augment_kernel.cuh"
 #include "server/training/gpu/gather_kernel.cuh"
 #include "server/training/gpu/gpu_plugin.h"
 
@@ -32,7 +33,19 @@ void GatherOnGpu(const at::Tensor& pixels, int height, int width, const at::Tens
       at::cuda::getCurrentCUDAStream()));
 }
 
-constexpr GpuPlugin kPlugin = {&DeviceCount, &FreeMemory, &GatherOnGpu};
+void AugmentOnGpu(const at::Tensor& pixels, int height, int width, const at::Tensor& samples,
+                  const at::Tensor& changes, const at::Tensor& scale, const at::Tensor& bias,
+                  at::Tensor& out) {
+  const c10::cuda::CUDAGuard guard(out.device());
+  C10_CUDA_CHECK(LaunchAugmentImages(
+      pixels.const_data_ptr<uint8_t>(), height, width, samples.const_data_ptr<int64_t>(),
+      reinterpret_cast<const ImageChange*>(changes.const_data_ptr<uint8_t>()),
+      scale.const_data_ptr<float>(), bias.const_data_ptr<float>(), static_cast<int>(out.size(0)),
+      static_cast<int>(out.size(2)), out.mutable_data_ptr<float>(),
+      at::cuda::getCurrentCUDAStream()));
+}
+
+constexpr GpuPlugin kPlugin = {&DeviceCount, &FreeMemory, &GatherOnGpu, &AugmentOnGpu};
 
 }  // namespace
 }  // namespace skytrain::training

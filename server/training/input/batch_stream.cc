@@ -1,12 +1,22 @@
 #include "server/training/input/batch_stream.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "ATen/ATen.h"
 #include "server/training/gpu/gpu_plugin.h"
 
 namespace skytrain::training {
+namespace {
+
+// uint8 [N * sizeof(ImageChange)], as the plug-in takes them.
+at::Tensor ChangesAsBytes(const std::vector<ImageChange>& changes) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(changes.data());
+  return at::tensor(at::ArrayRef<uint8_t>(bytes, changes.size() * sizeof(ImageChange)));
+}
+
+}  // namespace
 
 BatchSource::BatchSource(const data::Dataset& dataset, int size, Normalisation normalisation,
                          const c10::Device& device)
@@ -34,14 +44,22 @@ at::Tensor BatchSource::EmptyInputs(int64_t count, const c10::Device& device) co
   return at::empty({count, 3, size_, size_}, options, at::MemoryFormat::ChannelsLast);
 }
 
-void BatchSource::Fill(absl::Span<const int64_t> samples, absl::Span<const Turn> turns,
-                       float* out) const {
-  if (size_ == 0) {
-    GatherRows(dataset_.features(), dataset_.columns(), samples, normalisation_, out);
-  } else {
-    GatherImages({dataset_.pixels().data(), dataset_.height(), dataset_.width(), size_}, samples,
-                 turns, pixel_scale_, out);
+ImageCanvas BatchSource::canvas() const {
+  return {dataset_.pixels().data(), dataset_.height(), dataset_.width(), size_};
+}
+
+std::vector<int32_t> MirroredClasses(const spec::AugmentPlan& augment,
+                                     const std::vector<std::string>& classes) {
+  if (augment.flip_swaps_classes.empty()) return {};
+  const auto number_of = [&](const std::string& name) {
+    return std::find(classes.begin(), classes.end(), name) - classes.begin();
+  };
+  std::vector<int32_t> mirrored(classes.size());
+  std::iota(mirrored.begin(), mirrored.end(), 0);
+  for (const auto& [one, other] : augment.flip_swaps_classes) {
+    std::swap(mirrored.at(number_of(one)), mirrored.at(number_of(other)));
   }
+  return mirrored;
 }
 
 BatchStream::BatchStream(const BatchSource& source, BatchOrder order)
@@ -73,6 +91,13 @@ absl::Span<const int64_t> BatchStream::SamplesOf(int64_t batch) const {
   return absl::MakeConstSpan(order_.samples).subspan(batch * order_.batch_size, order_.batch_size);
 }
 
+int64_t BatchStream::LabelOf(int64_t position) const {
+  const int32_t label = source_.dataset().labels()[order_.samples[position]];
+  if (order_.mirrored_classes.empty()) return label;
+  const Turn turn = DrawTurn(order_.augment, order_.seed, order_.epoch, position);
+  return (turn & kFlip) != 0 ? order_.mirrored_classes[label] : label;
+}
+
 std::vector<Turn> BatchStream::TurnsOf(int64_t batch) const {
   const int64_t first = batch * order_.batch_size;
   std::vector<Turn> turns(SamplesOf(batch).size());
@@ -82,10 +107,30 @@ std::vector<Turn> BatchStream::TurnsOf(int64_t batch) const {
   return turns;
 }
 
+std::vector<ImageChange> BatchStream::ChangesOf(int64_t batch) const {
+  const int64_t first = batch * order_.batch_size;
+  const absl::Span<const int64_t> samples = SamplesOf(batch);
+  const ImageCanvas canvas = source_.canvas();
+  std::vector<ImageChange> changes(samples.size());
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const float grey = order_.augment.contrast > 0.0 ? MeanGrey(canvas, samples[i]) : 0.0F;
+    changes[i] = DrawChange(order_.augment, canvas, grey, order_.seed, order_.epoch, first + i);
+  }
+  return changes;
+}
+
 void BatchStream::FillSlot(int64_t batch, float* input, int64_t* labels) const {
   const absl::Span<const int64_t> samples = SamplesOf(batch);
-  source_.Fill(samples, TurnsOf(batch), input);
-  for (size_t i = 0; i < samples.size(); ++i) labels[i] = source_.dataset().labels()[samples[i]];
+  const data::Dataset& dataset = source_.dataset();
+  if (source_.size_ == 0) {
+    GatherRows(dataset.features(), dataset.columns(), samples, source_.normalisation_, input);
+  } else if (NeedsInterpolation(order_.augment)) {
+    AugmentImages(source_.canvas(), samples, ChangesOf(batch), source_.pixel_scale_, input);
+  } else {
+    GatherImages(source_.canvas(), samples, TurnsOf(batch), source_.pixel_scale_, input);
+  }
+  const int64_t first = batch * order_.batch_size;
+  for (size_t i = 0; i < samples.size(); ++i) labels[i] = LabelOf(first + i);
 }
 
 void BatchStream::Prepare() {
@@ -105,15 +150,21 @@ void BatchStream::Prepare() {
 Batch BatchStream::GatherOnDevice(int64_t batch) const {
   const absl::Span<const int64_t> samples = SamplesOf(batch);
   const int64_t count = static_cast<int64_t>(samples.size());
-  const std::vector<Turn> turns = TurnsOf(batch);
   std::vector<int64_t> labels(count);
-  for (int64_t i = 0; i < count; ++i) labels[i] = source_.dataset().labels()[samples[i]];
+  for (int64_t i = 0; i < count; ++i) labels[i] = LabelOf(batch * order_.batch_size + i);
   const c10::Device& device = source_.device();
   at::Tensor input = source_.EmptyInputs(count, device);
-  LoadedGpuPlugin()->gather_images(
-      source_.resident_pixels_, source_.dataset().height(), source_.dataset().width(),
-      at::tensor(at::ArrayRef<int64_t>(samples.data(), count)).to(device),
-      at::tensor(at::ArrayRef<uint8_t>(turns)).to(device), source_.scale_, source_.bias_, input);
+  const int height = source_.dataset().height(), width = source_.dataset().width();
+  const at::Tensor numbers = at::tensor(at::ArrayRef<int64_t>(samples.data(), count)).to(device);
+  if (NeedsInterpolation(order_.augment)) {
+    LoadedGpuPlugin()->augment_images(source_.resident_pixels_, height, width, numbers,
+                                      ChangesAsBytes(ChangesOf(batch)).to(device), source_.scale_,
+                                      source_.bias_, input);
+  } else {
+    LoadedGpuPlugin()->gather_images(source_.resident_pixels_, height, width, numbers,
+                                     at::tensor(at::ArrayRef<uint8_t>(TurnsOf(batch))).to(device),
+                                     source_.scale_, source_.bias_, input);
+  }
   return {input, at::tensor(at::ArrayRef<int64_t>(labels)).to(device)};
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "common/mutex.h"
 #include "server/data/dataset.h"
 #include "server/spec/plan.h"
+#include "server/training/input/augment.h"
 #include "server/training/input/gather.h"
 #include "server/training/input/normalisation.h"
 
@@ -35,7 +37,7 @@ class BatchSource {
  private:
   friend class BatchStream;
   at::Tensor EmptyInputs(int64_t count, const c10::Device& device) const;
-  void Fill(absl::Span<const int64_t> samples, absl::Span<const Turn> turns, float* out) const;
+  ImageCanvas canvas() const;
 
   const data::Dataset& dataset_;
   const int size_;
@@ -45,17 +47,23 @@ class BatchSource {
   at::Tensor resident_pixels_, scale_, bias_;
 };
 
-// Which samples, in which order, cut and turned how.
+// Which samples, in which order, changed how.
 struct BatchOrder {
   std::vector<int64_t> samples;
   int64_t batch_size = 1;
   bool drop_short = false;  // Leave out a last batch that is not full.
   int64_t first_batch = 0;  // Where a resumed epoch goes on.
-  // Turns are drawn for (seed, epoch, position in `samples`).
+  // Changes are drawn for (seed, epoch, position in `samples`).
   spec::AugmentPlan augment;
+  // For each class the one of its mirror image; empty: its own.
+  std::vector<int32_t> mirrored_classes;
   uint64_t seed = 0;
   uint64_t epoch = 0;
 };
+
+// For BatchOrder::mirrored_classes, from the names that data.augment.flip_swaps_classes pairs.
+std::vector<int32_t> MirroredClasses(const spec::AugmentPlan& augment,
+                                     const std::vector<std::string>& classes);
 
 struct Batch {
   at::Tensor input;   // float32 [N, 3, S, S] channels_last, or [N, F]; on the source's device.
@@ -80,7 +88,9 @@ class BatchStream {
     at::Tensor input, labels;
   };
   absl::Span<const int64_t> SamplesOf(int64_t batch) const;
+  int64_t LabelOf(int64_t position) const;
   std::vector<Turn> TurnsOf(int64_t batch) const;
+  std::vector<ImageChange> ChangesOf(int64_t batch) const;
   void FillSlot(int64_t batch, float* input, int64_t* labels) const;
   void Prepare() ABSL_LOCKS_EXCLUDED(mu_);
   Batch GatherOnDevice(int64_t batch) const;

@@ -10,15 +10,20 @@ namespace {
 // A channel that never varies is only shifted.
 double UsableDeviation(double variance) { return variance > 1e-12 ? std::sqrt(variance) : 1.0; }
 
-Normalisation OfImages(const data::Dataset& dataset) {
+// Of the centre `size` x `size`: what validation sees, whatever the margin for augmentation is.
+Normalisation OfImages(const data::Dataset& dataset, int size) {
   std::array<std::array<int64_t, 256>, 3> histogram = {};
-  const int64_t bytes = int64_t{3} * dataset.height() * dataset.width();
+  const int64_t row_bytes = int64_t{3} * dataset.width();
+  const int64_t margin =
+      (dataset.height() - size) / 2 * row_bytes + (dataset.width() - size) / 2 * 3;
   for (const int64_t sample : dataset.train()) {
-    const uint8_t* pixel = dataset.pixels().data() + sample * bytes;
-    for (int64_t i = 0; i < bytes; i += 3) {
-      ++histogram[0][pixel[i]];
-      ++histogram[1][pixel[i + 1]];
-      ++histogram[2][pixel[i + 2]];
+    const uint8_t* row = dataset.pixels().data() + sample * row_bytes * dataset.height() + margin;
+    for (int y = 0; y < size; ++y, row += row_bytes) {
+      for (int i = 0; i < 3 * size; i += 3) {
+        ++histogram[0][row[i]];
+        ++histogram[1][row[i + 1]];
+        ++histogram[2][row[i + 2]];
+      }
     }
   }
   Normalisation result;
@@ -69,7 +74,7 @@ Normalisation MakeNormalisation(const spec::ViewPlan& view, const data::Dataset&
     case spec::ViewPlan::Normalize::kDataset:
       break;
   }
-  return OfImages(dataset);
+  return OfImages(dataset, view.size);
 }
 
 }  // namespace skytrain::training

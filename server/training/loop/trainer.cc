@@ -11,6 +11,7 @@
 #include "common/errors.h"
 #include "common/status_macros.h"
 #include "server/data/random.h"
+#include "server/spec/augment_plan.h"
 #include "server/training/checkpoint/tensor_io.h"
 #include "server/training/loop/evaluate.h"
 #include "server/training/models/factory.h"
@@ -33,6 +34,9 @@ absl::Status CheckData(const spec::TrainingPlan& plan, const data::Dataset& data
     return BadData(absl::StrCat("the train split has ", dataset.train().size(),
                                 " samples, fewer than one batch of ", plan.batch_size));
   }
+  spec::Violations violations;
+  spec::CheckFlippedClasses(plan.augment, dataset.classes(), violations);
+  RETURN_IF_ERROR(violations.ToStatus("DATA_INVALID"));
   const bool image = plan.view.size > 0;
   if (image == dataset.pixels().empty()) {
     return BadData(image ? "data.image is given, but the data set is a table"
@@ -140,6 +144,7 @@ BatchOrder Trainer::OrderOf(int epoch) const {
   order.drop_short = true;
   order.first_batch = state_.batches;
   order.augment = plan.augment;
+  order.mirrored_classes = MirroredClasses(plan.augment, options_.dataset.classes());
   order.seed = plan.seed;
   order.epoch = epoch;
   return order;

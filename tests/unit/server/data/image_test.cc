@@ -45,6 +45,31 @@ TEST(Resize, AveragesWhatIsFinerThanThePixels) {
   for (int x = 1; x < 15; ++x) EXPECT_NEAR(out[size_t{3} * (8 * 16 + x)], 127, 6) << x;
 }
 
+// The centre of a canvas with a margin is the canvas without one; the margin ends with the image.
+TEST(DecodeToCanvas, AMarginChangesNothingWithinIt) {
+  constexpr int kSize = 32;
+  EXPECT_EQ(CanvasSize({0.5, kSize, 1.0}), kSize);
+  EXPECT_EQ(CanvasSize({0.5, kSize, 1.5}), 48);
+  EXPECT_EQ(CanvasSize({0.8, kSize, 1.5}), 40);
+  EXPECT_EQ(CanvasSize({1.0, kSize, 2.0}), kSize);
+  EXPECT_EQ(CanvasSize({0.5, 33, 1.5}), 49);
+  const std::string jpeg = MakeJpeg(200, 200);
+  for (const double crop : {0.5, 0.8}) {
+    const View view{crop, kSize, 1.5};
+    const int side = CanvasSize(view), margin = (side - kSize) / 2;
+    std::vector<uint8_t> canvas(size_t{3} * side * side);
+    ASSERT_TRUE(DecodeToCanvas(jpeg, view, canvas.data()).ok());
+    const auto plain = Decode(jpeg, {crop, kSize});
+    for (int y = 0; y < kSize; ++y) {
+      for (int i = 0; i < 3 * kSize; ++i) {
+        // Positions may differ in the last bit, so a half may be rounded the other way.
+        ASSERT_NEAR(plain[size_t{3} * y * kSize + i],
+                    canvas[size_t{3} * ((y + margin) * side + margin) + i], 1);
+      }
+    }
+  }
+}
+
 // A slope stays where it is when an image is cut and scaled, at every scale of the decoder.
 TEST(DecodeToCanvas, CutsTheCentreAtEveryScale) {
   for (const int side : {64, 200, 424, 1000}) {

@@ -192,5 +192,24 @@ TEST(DataWarning, IsSilentAboutABalancedSet) {
   EXPECT_EQ(DataWarning({}, m), "");
 }
 
+TEST(CheckAgainstData, MirroredClassesAreThoseAfterMerging) {
+  v1::Experiment e = OnGalaxies();
+  auto& merge = *e.mutable_data()->mutable_classes()->mutable_merge();
+  merge["smooth"].add_names("round");
+  merge["smooth"].add_names("between");
+  v1::Augment& augment = *e.mutable_data()->mutable_augment();
+  augment.set_flip(true);
+  for (const char* name : {"smooth", "spiral"}) {
+    if (augment.flip_swaps_classes().empty()) augment.add_flip_swaps_classes();
+    augment.mutable_flip_swaps_classes(0)->add_names(name);
+  }
+  EXPECT_TRUE(Check(e, Galaxies()).ok());
+  augment.mutable_flip_swaps_classes(0)->set_names(0, "round");
+  const auto found = ViolationsOf(Check(e, Galaxies()).status());
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_EQ(found[0].field, "data.augment.flip_swaps_classes[0]");
+  EXPECT_THAT(found[0].description, HasSubstr("there is no class \"round\""));
+}
+
 }  // namespace
 }  // namespace skytrain::spec

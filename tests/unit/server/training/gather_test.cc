@@ -86,7 +86,7 @@ TEST(NormalisationTest, DatasetConstantsAreOfTheTrainSplitAlone) {
   MemoryDataset set = MemoryDataset::Images(3, 1, 2);
   set.bytes() = {0, 51, 0, 102, 51, 0, 255, 255, 255};
   set.SetSplits({0, 1}, {}, {2});
-  const Normalisation normalisation = MakeNormalisation({}, set);
+  const Normalisation normalisation = MakeNormalisation({.size = 1}, set);
   EXPECT_NEAR(normalisation.mean[0], 0.2, 1e-12);
   EXPECT_NEAR(normalisation.deviation[0], 0.2, 1e-9);
   EXPECT_NEAR(normalisation.mean[1], 0.2, 1e-12);
