@@ -93,9 +93,9 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   options.max_priority = config.max_priority;
   options.memory_limit_bytes = config.memory_limit_bytes;
   options.log_quota_bytes = config.log_quota_bytes;
-  options.manifest = [&inspector](const v1::Data& data, const std::string& target,
+  options.manifest = [&inspector](const v1::Data& data, const v1::Task& task,
                                   const std::string& owner) {
-    return inspector.Inspect(data, target, owner);
+    return inspector.Inspect(data, task, owner);
   };
   if (config.mode == Mode::kSite) options.account_of = FindAccount;
   options.locate_data = [&uploads, name = NamesForOwners(config)](const std::string& owner,

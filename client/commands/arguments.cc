@@ -49,11 +49,10 @@ void MakePathsAbsolute(const Target& target, v1::Data& data) {
   files.set_table(AbsolutePath(target, files.table()));
 }
 
-absl::Status Inspect(Context& context, Client& client, const v1::Data& data,
-                     const std::string& target_column) {
+absl::Status Inspect(Context& context, Client& client, const v1::Data& data, const v1::Task& task) {
   v1::InspectDatasetRequest request;
   *request.mutable_data() = data;
-  request.set_target(target_column);
+  *request.mutable_task() = task;
   const bool say = context.err().interactive;
   if (say) context.Err("looking at the data …");
   const absl::Status status = client.InspectDataset(request).status();

@@ -24,7 +24,6 @@ void MakePathsAbsolute(const Target& target, v1::Data& data);
 
 // Has the server look at the data, with a word on stderr meanwhile: the first look at a large set
 // takes a while, and CreateJob then finds its result.
-absl::Status Inspect(Context& context, Client& client, const v1::Data& data,
-                     const std::string& target_column);
+absl::Status Inspect(Context& context, Client& client, const v1::Data& data, const v1::Task& task);
 
 }  // namespace skytrain::client

@@ -36,7 +36,7 @@ absl::StatusOr<ExitCode> Evaluate(Context& context, const EvaluateOptions& optio
   if (options.skip_corrupt) evaluation.mutable_data()->set_corrupt(v1::Data::POLICY_SKIP);
   evaluation.set_split(options.split);
   request.set_request_id(NewUid());
-  RETURN_IF_ERROR(Inspect(context, *client, evaluation.data(), ""));
+  RETURN_IF_ERROR(Inspect(context, *client, evaluation.data(), model.task()));
   ASSIGN_OR_RETURN(const v1::CreateJobResponse response, client->CreateJob(request));
   const std::string& job = response.job().name();
   context.Err(absl::StrCat(ShortName(job), "  evaluates ", ShortName(model.name()), " on ",

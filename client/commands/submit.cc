@@ -76,9 +76,8 @@ absl::Status Locate(const absl::Status& status, const yaml::PositionMap& positio
 // Has the server look at the data; sends what it does not have, when that is wanted.
 absl::Status CheckData(Context& context, Client& client, bool upload, v1::Experiment& experiment) {
   const v1::Data typed = experiment.data();
-  const std::string& target = experiment.task().classification().target();
   MakePathsAbsolute(client.target(), *experiment.mutable_data());
-  const absl::Status found = Inspect(context, client, experiment.data(), target);
+  const absl::Status found = Inspect(context, client, experiment.data(), experiment.task());
   const std::string reason = ReasonOf(found);
   if (reason != "DATA_NOT_FOUND" && reason != "OUTSIDE_DATA_ROOTS") return found;
   if (!upload) {
@@ -87,7 +86,7 @@ absl::Status CheckData(Context& context, Client& client, bool upload, v1::Experi
         absl::StrCat(found.message(), "; data that are here go along with --upload"));
   }
   RETURN_IF_ERROR(UploadData(context, client, typed, *experiment.mutable_data()));
-  return Inspect(context, client, experiment.data(), target);
+  return Inspect(context, client, experiment.data(), experiment.task());
 }
 
 void PrintAccepted(Context& context, const v1::CreateJobResponse& response,

@@ -12,10 +12,9 @@ namespace {
 
 // The number that says most about a run.
 std::string HeadMetric(const v1::Job& job) {
-  constexpr std::pair<const char*, const char*> kChoice[] = {{"test/accuracy", "test acc"},
-                                                             {"val/accuracy", "val acc"},
-                                                             {"val/loss", "val loss"},
-                                                             {"train/loss", "train loss"}};
+  constexpr std::pair<const char*, const char*> kChoice[] = {
+      {"test/accuracy", "test acc"}, {"test/rmse", "test rmse"}, {"val/accuracy", "val acc"},
+      {"val/rmse", "val rmse"},      {"val/loss", "val loss"},   {"train/loss", "train loss"}};
   for (const auto& [name, label] : kChoice) {
     const auto found = job.metrics().find(name);
     if (found != job.metrics().end()) {
@@ -31,9 +30,13 @@ int64_t TotalBytes(const v1::Model& model) {
   return bytes;
 }
 
-std::string TestAccuracy(const v1::Model& model) {
+std::string TestResult(const v1::Model& model) {
   for (const v1::EvaluationReport& report : model.reports()) {
-    if (report.split() == "test") return absl::StrFormat("%.3f", report.accuracy());
+    if (report.split() != "test") continue;
+    if (report.classes_size() > 0) return absl::StrFormat("%.3f", report.accuracy());
+    for (const auto& measure : report.measures()) {
+      if (measure.name() == "rmse") return absl::StrFormat("rmse %.3g", measure.value());
+    }
   }
   return "–";
 }
@@ -67,13 +70,13 @@ std::string ModelTable(const std::vector<v1::Model>& models, absl::Time now,
   Table table({{"MODEL"},
                {"FAMILY"},
                {"CLASSES", Table::Align::kRight},
-               {"TEST ACC", Table::Align::kRight},
+               {"TEST", Table::Align::kRight},
                {"SIZE", Table::Align::kRight},
                {"OWNER"},
                {"AGE"}});
   for (const v1::Model& model : models) {
     table.AddRow({ShortName(model.name()), Printable(model.family()),
-                  absl::StrCat(model.classes_size()), TestAccuracy(model),
+                  absl::StrCat(model.classes_size()), TestResult(model),
                   FormatBytes(TotalBytes(model)), Printable(model.owner()),
                   Age(model.create_time(), now)});
   }

@@ -285,14 +285,9 @@ void WriteJob(const v1::Job& job, JsonWriter& json) {
   WriteMessage(shown, json);
 }
 
-void WriteReport(const v1::EvaluationReport& report, JsonWriter& json) {
-  json.BeginObject();
-  json.Key("split");
-  json.String(report.split());
-  json.Key("count");
-  json.Number(report.count());
-  json.Key("loss");
-  json.Number(report.loss());
+namespace {
+
+void WriteClasses(const v1::EvaluationReport& report, JsonWriter& json) {
   json.Key("accuracy");
   json.Number(report.accuracy());
   json.Key("balanced_accuracy");
@@ -316,6 +311,28 @@ void WriteReport(const v1::EvaluationReport& report, JsonWriter& json) {
     json.EndList();
   }
   json.EndList();
+}
+
+}  // namespace
+
+void WriteReport(const v1::EvaluationReport& report, JsonWriter& json) {
+  json.BeginObject();
+  json.Key("split");
+  json.String(report.split());
+  json.Key("count");
+  json.Number(report.count());
+  json.Key("loss");
+  json.Number(report.loss());
+  json.Key("task");
+  json.String(report.task());
+  json.Key("measures");
+  json.BeginObject();
+  for (const auto& measure : report.measures()) {
+    json.Key(measure.name());
+    json.Number(measure.value());
+  }
+  json.EndObject();
+  if (report.classes_size() > 0) WriteClasses(report, json);
   json.EndObject();
 }
 

@@ -58,7 +58,8 @@ void WriteEvent(const v1::Event& event, JsonWriter& json);
 // A job as in `show` and `list`: `name` is the short one.
 void WriteJob(const v1::Job& job, JsonWriter& json);
 
-// accuracy, balanced_accuracy, loss, confusion_matrix ([K][K]), classes, count, split, recall.
+// task, split, count, loss, measures (an object); of classification also accuracy,
+// balanced_accuracy, classes, recall, confusion_matrix ([K][K]).
 void WriteReport(const v1::EvaluationReport& report, JsonWriter& json);
 
 }  // namespace skytrain::client

@@ -7,7 +7,7 @@
 namespace skytrain::client {
 
 // The confusion matrix, one row for each label, one column for each prediction, with each class's
-// recall; empty when there is none.
+// recall and, where the report has them, precision, F1 and ROC AUC; empty when there is none.
 std::string ConfusionTable(const v1::EvaluationReport& report, int width);
 
 // "test accuracy 0.887  balanced 0.792".

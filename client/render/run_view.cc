@@ -115,6 +115,7 @@ std::string RunView::Numbers(bool live) const {
     add("val/loss", "val loss");  // The line is short, and the curve below it says as much.
   add("val/accuracy", "val acc");
   add("val/balanced_accuracy", "bal");
+  add("val/rmse", "val rmse");
   if (progress_.images_per_second() > 0) {
     absl::StrAppend(&text, "  ", FormatCount(std::llround(progress_.images_per_second())),
                     " img/s");

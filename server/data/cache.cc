@@ -72,8 +72,8 @@ absl::Status CacheFile::Map(const std::string& path) {
   std::memcpy(&header, map, sizeof(header));
   if (std::memcmp(header.magic, kCacheMagic, sizeof(header.magic)) != 0 ||
       header.version != kCacheVersion || header.header_crc != HeaderCrc(header) ||
-      header.side > kLargestCanvas || header.count > size ||
-      header.pixel_bytes != header.count * header.side * header.side * 3 ||
+      header.channels != 3 || header.pixel_type != kPixelUint8 || header.side > kLargestCanvas ||
+      header.count > size || header.pixel_bytes != header.count * header.side * header.side * 3 ||
       size != kCacheHeaderBytes + header.pixel_bytes + header.index_bytes) {
     return damaged;
   }
@@ -156,6 +156,8 @@ absl::Status CacheWriter::Commit(const std::vector<int64_t>& slots, const CacheI
   std::memcpy(header.magic, kCacheMagic, sizeof(header.magic));
   header.version = kCacheVersion;
   header.side = static_cast<uint32_t>(side_);
+  header.channels = 3;
+  header.pixel_type = kPixelUint8;
   header.count = slots.size();
   header.pixel_bytes = pixel_bytes;
   header.index_bytes = index_bytes.size();

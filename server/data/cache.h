@@ -20,8 +20,11 @@ struct CacheIndex {
   std::vector<std::string> classes;
   std::vector<std::string> splits;     // The set's own.
   std::vector<std::string> ids;        // One a sample.
-  std::vector<int32_t> labels;         // Into classes.
+  std::vector<int32_t> labels;         // Into classes; 0 where there are none.
   std::vector<int32_t> sample_splits;  // Into splits; -1: none.
+  std::vector<std::string> target_names;
+  std::vector<float> targets;  // [samples, target_names]
+  std::vector<float> weights;  // One a sample, or empty.
 };
 
 // A cache file (format: README.md), mapped read-only. Immutable, so thread-safe.

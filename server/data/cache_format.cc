@@ -1,5 +1,6 @@
 #include "server/data/cache_format.h"
 
+#include <algorithm>
 #include <climits>
 #include <cstddef>
 #include <cstring>
@@ -73,6 +74,9 @@ std::string EncodeIndex(const CacheIndex& index, const std::vector<uint32_t>& ch
   PutStrings(bytes, index.ids);
   PutArray(bytes, index.labels);
   PutArray(bytes, index.sample_splits);
+  PutStrings(bytes, index.target_names);
+  PutArray(bytes, index.targets);
+  PutArray(bytes, index.weights);
   return bytes;
 }
 
@@ -84,11 +88,16 @@ absl::Status DecodeIndex(absl::string_view bytes, uint64_t count, CacheIndex& in
               index.manifest.ParseFromArray(manifest.data(), static_cast<int>(manifest.size())) &&
               GetStrings(bytes, index.classes) && GetStrings(bytes, index.splits) &&
               GetStrings(bytes, index.ids) && GetArray(bytes, index.labels) &&
-              GetArray(bytes, index.sample_splits) && index.ids.size() == count &&
-              index.labels.size() == count && index.sample_splits.size() == count;
+              GetArray(bytes, index.sample_splits) && GetStrings(bytes, index.target_names) &&
+              GetArray(bytes, index.targets) && GetArray(bytes, index.weights) &&
+              index.ids.size() == count && index.labels.size() == count &&
+              index.sample_splits.size() == count &&
+              index.targets.size() == count * index.target_names.size() &&
+              (index.weights.empty() || index.weights.size() == count);
+  // Where there are no classes, all labels are 0.
+  const auto labels = std::max<int32_t>(static_cast<int32_t>(index.classes.size()), 1);
   for (size_t i = 0; good && i < count; ++i) {
-    good = index.labels[i] >= 0 && index.labels[i] < static_cast<int32_t>(index.classes.size()) &&
-           index.sample_splits[i] >= -1 &&
+    good = index.labels[i] >= 0 && index.labels[i] < labels && index.sample_splits[i] >= -1 &&
            index.sample_splits[i] < static_cast<int32_t>(index.splits.size());
   }
   return good ? absl::OkStatus() : absl::DataLossError("the index of a cache file is damaged");

@@ -18,13 +18,16 @@ struct CacheHeader {
   uint64_t count;
   uint64_t pixel_bytes;
   uint64_t index_bytes;
+  uint32_t channels;
+  uint32_t pixel_type;  // kPixelUint8
   uint32_t index_crc;   // Masked CRC-32C of the index.
   uint32_t header_crc;  // Masked CRC-32C of everything above.
 };
-static_assert(sizeof(CacheHeader) == 48);
+static_assert(sizeof(CacheHeader) == 56);
 
 constexpr char kCacheMagic[9] = "SKYCACHE";
-constexpr uint32_t kCacheVersion = 1;
+constexpr uint32_t kCacheVersion = 2;
+constexpr uint32_t kPixelUint8 = 1;
 constexpr uint64_t kCacheHeaderBytes = 4096;
 constexpr uint64_t kCacheChunkBytes = 1 << 20;
 constexpr uint32_t kLargestCanvas = 1 << 16;  // So that no product of sizes overflows.

@@ -36,6 +36,9 @@ class OpenedSet : public Dataset {
     ids_ = std::move(index.ids);
     labels_ = std::move(index.labels);
     classes_ = std::move(index.classes);
+    target_names_ = std::move(index.target_names);
+    targets_ = std::move(index.targets);
+    weights_ = std::move(index.weights);
     for (const auto& problem : manifest_.problems()) {
       if (problem.kind() == "duplicate_id" || problem.kind() == "empty_class" ||
           problem.kind() == "archive_warning") {
@@ -48,27 +51,32 @@ class OpenedSet : public Dataset {
   }
 
   absl::Status UseTable(FeatureTable table, const Sources& sources, const OpenOptions& options) {
-    manifest_ = ManifestOf(table, sources);
+    manifest_ = ManifestOf(table, options.targets, sources);
     table_ = std::move(table.features);
     features_ = table_;
     columns_ = static_cast<int>(table.columns.size());
     ids_ = std::move(table.ids);
     labels_ = std::move(table.labels);
     classes_ = std::move(table.classes);
+    target_names_ = options.targets.values;
+    targets_ = std::move(table.targets);
     return Divide({}, std::vector<int32_t>(labels_.size(), -1), options);
   }
 
-  static v1::DatasetManifest ManifestOf(const FeatureTable& table, const Sources& sources) {
+  static v1::DatasetManifest ManifestOf(const FeatureTable& table,
+                                        const spec::TargetColumns& targets,
+                                        const Sources& sources) {
     v1::DatasetManifest manifest;
     manifest.set_path(sources.table);
     manifest.set_format(v1::DatasetManifest::FORMAT_TABLE);
     manifest.set_fingerprint(sources.fingerprint);
     manifest.set_count(static_cast<int64_t>(table.labels.size()));
     for (const std::string& name : table.classes) manifest.add_classes()->set_name(name);
-    for (const int32_t label : table.labels) {
-      auto* c = manifest.mutable_classes(label);
+    for (size_t i = 0; i < table.labels.size() && !table.classes.empty(); ++i) {
+      auto* c = manifest.mutable_classes(table.labels[i]);
       c->set_count(c->count() + 1);
     }
+    DescribeTargets(targets.values, table.targets, manifest);
     manifest.mutable_columns()->Assign(table.columns.begin(), table.columns.end());
     manifest.set_target(table.target);
     return manifest;
@@ -77,6 +85,9 @@ class OpenedSet : public Dataset {
  private:
   absl::Status Divide(const std::vector<std::string>& own_names,
                       const std::vector<int32_t>& own_splits, const OpenOptions& options) {
+    if (options.data.has_classes() && !target_names_.empty()) {
+      return DataInvalid("data.classes: the task asks for numbers, not for classes");
+    }
     if (options.data.has_classes()) RETURN_IF_ERROR(PlanClasses(options.data.classes()));
     const absl::Status divided = DivideClasses(own_names, own_splits, options);
     // Samples that are left out keep their place and are in no split: nobody looks at their labels.
@@ -99,7 +110,7 @@ class OpenedSet : public Dataset {
 
   absl::Status DivideClasses(const std::vector<std::string>& own_names,
                              const std::vector<int32_t>& own_splits, const OpenOptions& options) {
-    if (options.classes.empty()) {
+    if (!options.evaluation) {
       ASSIGN_OR_RETURN(SplitSets sets, ApplySplits(options.data.splits(), own_names, own_splits,
                                                    labels_, classes_));
       train_ = std::move(sets.train);
@@ -110,7 +121,7 @@ class OpenedSet : public Dataset {
     ASSIGN_OR_RETURN(test_,
                      EvaluationSamples(options.evaluation_split, own_names, own_splits, labels_));
     if (test_.empty()) return DataInvalid("the split to evaluate on holds no samples");
-    return MapClasses(options.classes);
+    return target_names_.empty() ? MapClasses(options.classes) : absl::OkStatus();
   }
 
   // From the set's own classes to the model's.
@@ -147,11 +158,17 @@ class OpenedSet : public Dataset {
 // Everything that the decoded pixels and their index depend on.
 std::string CachePath(const OpenOptions& options, const Sources& sources, const View& view) {
   constexpr int kDecoderVersion = 1;  // Raise it when the same input gives other pixels or labels.
-  const std::string& target = options.target;
-  const std::string key =
+  const spec::TargetColumns& targets = options.targets;
+  const std::string& column = targets.class_column;
+  std::string key =
       absl::StrCat(kDecoderVersion, "\n", sources.fingerprint, "\n",
-                   options.data.files().SerializeAsString(), "\n", target.size(), ":", target, "\n",
+                   options.data.files().SerializeAsString(), "\n", column.size(), ":", column, "\n",
                    absl::StrCat(view.center_crop), "\n", CanvasSize(view));
+  for (const std::string& name : targets.values) {
+    absl::StrAppend(&key, "\n", name.size(), ":", name);
+  }
+  // What a set was refused for once must not be found in the cache of a laxer task.
+  absl::StrAppend(&key, "\n", targets.lowest, " ", targets.highest, " ", targets.empty_is_zero);
   return absl::StrCat(options.cache_dir, "/", Sha256Hex(key).substr(0, 32), ".images");
 }
 
@@ -175,10 +192,10 @@ absl::StatusOr<std::unique_ptr<CacheFile>> OpenOrBuildCache(const OpenOptions& o
   if (opened.ok()) return opened;
   RETURN_IF_ERROR(MissingCache(opened.status()));
   ASSIGN_OR_RETURN(const SampleIndex index,
-                   OpenIndex(options.data, options.target, sources, options.data_roots));
+                   OpenIndex(options.data, options.targets, sources, options.data_roots));
   // What no decoding can mend is said before it.
   RETURN_IF_ERROR(CheckPolicies(options.data, MakeManifest(index, sources, HeadersUnread(index)),
-                                !options.classes.empty()));
+                                options.evaluation));
   RETURN_IF_ERROR(DecodeIntoCache(index, sources, view, path,
                                   {options.threads, options.progress, options.stop}));
   return CacheFile::Open(path);
@@ -190,7 +207,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options)
   ASSIGN_OR_RETURN(const Sources sources, ResolveSources(options.data, options.data_roots));
   auto set = std::make_unique<OpenedSet>();
   if (sources.is_table()) {
-    ASSIGN_OR_RETURN(FeatureTable table, LoadFeatureTable(sources.table, options.target));
+    ASSIGN_OR_RETURN(FeatureTable table, LoadFeatureTable(sources.table, options.targets));
     RETURN_IF_ERROR(set->UseTable(std::move(table), sources, options));
     return set;
   }
@@ -199,19 +216,20 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options)
     return DataInvalid("data.image: size and center_crop are needed to read images");
   }
   ASSIGN_OR_RETURN(auto cache, OpenOrBuildCache(options, sources, view));
-  RETURN_IF_ERROR(CheckPolicies(options.data, cache->index().manifest, !options.classes.empty()));
+  RETURN_IF_ERROR(CheckPolicies(options.data, cache->index().manifest, options.evaluation));
   RETURN_IF_ERROR(set->UseImages(std::move(cache), options));
   return set;
 }
 
-absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::Data& data, const std::string& target,
+absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::Data& data,
+                                                   const spec::TargetColumns& targets,
                                                    const std::vector<std::string>& data_roots) {
   ASSIGN_OR_RETURN(const Sources sources, ResolveSources(data, data_roots));
   if (sources.is_table()) {
-    ASSIGN_OR_RETURN(const FeatureTable table, LoadFeatureTable(sources.table, target));
-    return OpenedSet::ManifestOf(table, sources);
+    ASSIGN_OR_RETURN(const FeatureTable table, LoadFeatureTable(sources.table, targets));
+    return OpenedSet::ManifestOf(table, targets, sources);
   }
-  ASSIGN_OR_RETURN(const SampleIndex index, OpenIndex(data, target, sources, data_roots));
+  ASSIGN_OR_RETURN(const SampleIndex index, OpenIndex(data, targets, sources, data_roots));
   ASSIGN_OR_RETURN(const std::vector<ImageReport> reports, ReadHeaders(index));
   return MakeManifest(index, sources, reports);
 }

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "server/spec/plan.h"
 #include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/experiment.pb.h"
 
@@ -30,8 +31,16 @@ class Dataset {
   absl::Span<const float> features() const { return features_; }
   int columns() const { return columns_; }
 
-  absl::Span<const int32_t> labels() const { return labels_; }  // Index into classes().
+  // Index into classes(); 0 where there are none.
+  absl::Span<const int32_t> labels() const { return labels_; }
   const std::vector<std::string>& classes() const { return classes_; }
+  // Where samples have numbers instead of classes: float32 [count, target_columns()], as in the
+  // table.
+  absl::Span<const float> targets() const { return targets_; }
+  int target_columns() const { return static_cast<int>(target_names_.size()); }
+  const std::vector<std::string>& target_names() const { return target_names_; }
+  // Of each sample in the loss, 0 or greater: [count], or empty where all weigh the same.
+  absl::Span<const float> weights() const { return weights_; }
   const std::vector<std::string>& ids() const {
     return ids_;
   }  // One a sample: file stem, id column, or row number.
@@ -53,7 +62,8 @@ class Dataset {
   absl::Span<const float> features_;
   int columns_ = 0;
   std::vector<int32_t> labels_;
-  std::vector<std::string> classes_, ids_;
+  std::vector<float> targets_, weights_;
+  std::vector<std::string> classes_, target_names_, ids_;
   std::vector<int64_t> train_, validation_, test_;
   v1::DatasetManifest manifest_;
   int64_t noisy_labels_ = 0;
@@ -63,14 +73,15 @@ class Dataset {
 
 struct OpenOptions {
   v1::Data data;
-  std::string target;                   // Of a table.
+  spec::TargetColumns targets;          // What the task needs of a table.
   std::string cache_dir;                // Decode-once cache.
   std::vector<std::string> data_roots;  // Sources must lie below one of them after symlinks are
                                         // resolved; empty: anywhere.
   int threads = 1;                      // For decoding.
-  // Evaluation of a published model: labels are mapped onto these classes (INVALID_DATA-like error
-  // for another class), and every usable sample of `evaluation_split` ("": "test", else "val", else
-  // all) is in test(). Empty: classes come from the set and splits from `data.splits`.
+  // Evaluation of a published model: every usable sample of `evaluation_split` ("": "test", else
+  // "val", else all) is in test(), and labels are mapped onto `classes` (DATA_INVALID for another
+  // class). Otherwise classes come from the set and splits from `data.splits`.
+  bool evaluation = false;
   std::vector<std::string> classes;
   std::string evaluation_split;
   // Called with (done, total) now and then, from one decoding thread at a time. May be empty.
@@ -85,7 +96,8 @@ struct OpenOptions {
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options);
 
 // What skytrain-probe reports: reads indexes and image headers, decodes nothing. Same errors.
-absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::Data& data, const std::string& target,
+absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::Data& data,
+                                                   const spec::TargetColumns& targets,
                                                    const std::vector<std::string>& data_roots);
 
 }  // namespace skytrain::data

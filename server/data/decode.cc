@@ -56,12 +56,17 @@ CacheIndex MakeIndex(const SampleIndex& index, const Sources& sources,
   out.manifest = MakeManifest(index, sources, reports);
   out.classes = index.classes;
   out.splits = index.splits;
+  out.target_names = index.target_names;
+  const size_t columns = index.target_names.size();
   for (size_t i = 0; i < reports.size(); ++i) {
     if (!reports[i].problem.empty()) continue;
     slots.push_back(static_cast<int64_t>(i));
     out.ids.push_back(index.samples[i].id);
     out.labels.push_back(index.samples[i].label);
     out.sample_splits.push_back(index.samples[i].split);
+    out.targets.insert(out.targets.end(), index.targets.begin() + i * columns,
+                       index.targets.begin() + (i + 1) * columns);
+    if (!index.weights.empty()) out.weights.push_back(index.weights[i]);
   }
   return out;
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -7,6 +8,7 @@
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
 #include "server/data/sample_index.h"
+#include "server/data/table_values.h"
 #include "server/data/text_table.h"
 #include "server/spec/class_plan.h"
 
@@ -17,35 +19,55 @@ constexpr size_t kMostClasses = 32768;
 constexpr size_t kMostSplits = 64;
 
 struct Columns {
-  size_t id = 0, target = 0;
-  std::optional<size_t> split;
+  size_t id = 0;
+  std::optional<size_t> split, weight;
+  std::optional<size_t> target;  // With the class.
+  std::vector<size_t> values;    // With numbers, where there are no classes.
 };
 
+absl::Status FindTargets(const TextTable& table, const spec::TargetColumns& targets,
+                         Columns& columns) {
+  if (!targets.values.empty()) {
+    ASSIGN_OR_RETURN(columns.values, FindValueColumns(table, targets));
+  } else if (!targets.class_column.empty()) {
+    ASSIGN_OR_RETURN(columns.target,
+                     table.Column(targets.class_column, "task.classification.target"));
+  }
+  const bool names_id =
+      columns.target == columns.id ||
+      std::find(columns.values.begin(), columns.values.end(), columns.id) != columns.values.end();
+  if (names_id) return DataInvalid(absl::StrCat(targets.field, ": names the id column"));
+  return absl::OkStatus();
+}
+
+// Where the column with the class is not named.
+absl::Status FindOnlyOther(const TextTable& table, Columns& columns) {
+  std::vector<std::string> others;
+  for (size_t c = 0; c < table.header.size(); ++c) {
+    if (c == columns.id || c == columns.split || c == columns.weight) continue;
+    others.push_back(table.header[c]);
+    columns.target = c;
+  }
+  if (others.size() == 1) return absl::OkStatus();
+  return DataInvalid(absl::StrCat("task.classification.target: say which column of ",
+                                  Quotable(table.path), " holds the class",
+                                  others.empty() ? "; it has none besides ids and splits" : ": ",
+                                  SomeOf(others, static_cast<int64_t>(others.size()), 20)));
+}
+
 absl::StatusOr<Columns> FindColumns(const TextTable& table, const v1::Files& files,
-                                    const std::string& target) {
+                                    const spec::TargetColumns& targets) {
   Columns columns;
   ASSIGN_OR_RETURN(columns.id, table.Column(files.id(), "data.files.id"));
   if (!files.split().empty()) {
     ASSIGN_OR_RETURN(columns.split, table.Column(files.split(), "data.files.split"));
   }
-  if (!target.empty()) {
-    ASSIGN_OR_RETURN(columns.target, table.Column(target, "task.classification.target"));
-    if (columns.target == columns.id) {
-      return DataInvalid("task.classification.target: names the id column");
-    }
-    return columns;
+  if (!files.weight().empty()) {
+    ASSIGN_OR_RETURN(columns.weight, table.Column(files.weight(), "data.files.weight"));
   }
-  std::vector<std::string> others;
-  for (size_t c = 0; c < table.header.size(); ++c) {
-    if (c == columns.id || c == columns.split) continue;
-    others.push_back(table.header[c]);
-    columns.target = c;
-  }
-  if (others.size() == 1) return columns;
-  return DataInvalid(absl::StrCat("task.classification.target: say which column of ",
-                                  Quotable(table.path), " holds the class",
-                                  others.empty() ? "; it has none besides ids and splits" : ": ",
-                                  SomeOf(others, static_cast<int64_t>(others.size()), 20)));
+  RETURN_IF_ERROR(FindTargets(table, targets, columns));
+  if (columns.values.empty() && !columns.target) RETURN_IF_ERROR(FindOnlyOther(table, columns));
+  return columns;
 }
 
 struct ImageRef {
@@ -55,8 +77,9 @@ struct ImageRef {
 
 class TableJoiner {
  public:
-  TableJoiner(SampleIndex& index, const TextTable& table, const Columns& columns)
-      : index_(index), table_(table), columns_(columns) {}
+  TableJoiner(SampleIndex& index, const TextTable& table, const Columns& columns,
+              const spec::TargetColumns& targets)
+      : index_(index), table_(table), columns_(columns), targets_(targets) {}
 
   absl::Status Run() {
     CollectImages();
@@ -70,7 +93,7 @@ class TableJoiner {
         AddProblem(index_.problems, "duplicate_id", absl::StrCat(id, " (", table_.LineOf(r), ")"));
       }
     }
-    for (const auto& [id, row] : rows) Join(id, row);
+    for (const auto& [id, row] : rows) RETURN_IF_ERROR(Join(id, row));
     std::set<std::string> unlabelled;
     for (const auto& [id, image] : images_) {
       if (!image.labelled) {
@@ -100,18 +123,20 @@ class TableJoiner {
   absl::Status CollectNames() {
     std::set<std::string> classes, splits;
     for (size_t r = 0; r < table_.rows(); ++r) {
-      const std::string& name = table_.cell(r, columns_.target);
-      if (name.empty()) {
-        return DataInvalid(absl::StrCat(table_.Where(r, columns_.target), " is empty"));
+      if (columns_.target) {
+        const std::string& name = table_.cell(r, *columns_.target);
+        if (name.empty()) {
+          return DataInvalid(absl::StrCat(table_.Where(r, *columns_.target), " is empty"));
+        }
+        classes.insert(name);
       }
-      classes.insert(name);
       if (columns_.split) splits.insert(table_.cell(r, *columns_.split));
       if (classes.size() > kMostClasses || splits.size() > kMostSplits) {
         const bool too_many_classes = classes.size() > kMostClasses;
         return DataInvalid(absl::StrCat(
             "column \"",
-            Quotable(table_.header[too_many_classes ? columns_.target : *columns_.split]), "\" of ",
-            Quotable(table_.path), " holds more than ",
+            Quotable(table_.header[too_many_classes ? *columns_.target : *columns_.split]),
+            "\" of ", Quotable(table_.path), " holds more than ",
             Grouped(too_many_classes ? kMostClasses : kMostSplits),
             " different values: ", too_many_classes ? "not classes" : "not splits"));
       }
@@ -125,30 +150,40 @@ class TableJoiner {
     return absl::OkStatus();
   }
 
-  void Join(const std::string& id, size_t row) {
+  absl::Status Join(const std::string& id, size_t row) {
     const auto found = images_.find(id);
     if (found == images_.end()) {
       AddProblem(index_.problems, "label_without_image", id);
-      return;
+      return absl::OkStatus();
     }
     ImageRef& image = found->second;
     image.labelled = true;
     const Entry& entry = index_.containers[image.container]->entries()[image.entry];
     if (!entry.problem.empty()) {
       AddProblem(index_.problems, "corrupt", absl::StrCat(entry.path, " (", entry.problem, ")"));
-      return;
+      return absl::OkStatus();
     }
-    int32_t split = -1;
+    Sample sample{image.container, image.entry, id};
+    if (columns_.target) sample.label = class_numbers_[table_.cell(row, *columns_.target)];
     if (columns_.split && !table_.cell(row, *columns_.split).empty()) {
-      split = split_numbers_[table_.cell(row, *columns_.split)];
+      sample.split = split_numbers_[table_.cell(row, *columns_.split)];
     }
-    index_.samples.push_back({image.container, image.entry, id,
-                              class_numbers_[table_.cell(row, columns_.target)], split});
+    index_.samples.push_back(std::move(sample));
+    for (const size_t column : columns_.values) {
+      ASSIGN_OR_RETURN(const float value, TargetIn(table_, row, column, targets_));
+      index_.targets.push_back(value);
+    }
+    if (columns_.weight) {
+      ASSIGN_OR_RETURN(const float weight, WeightIn(table_, row, *columns_.weight));
+      index_.weights.push_back(weight);
+    }
+    return absl::OkStatus();
   }
 
   SampleIndex& index_;
   const TextTable& table_;
   const Columns& columns_;
+  const spec::TargetColumns& targets_;
   absl::flat_hash_map<std::string, ImageRef> images_;
   absl::flat_hash_map<std::string, int32_t> class_numbers_, split_numbers_;
 };
@@ -158,18 +193,22 @@ class TableJoiner {
 absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Container>> containers,
                                                  const std::string& table_path,
                                                  const v1::Files& files,
-                                                 const std::string& target) {
+                                                 const spec::TargetColumns& targets) {
   std::set<std::string> wanted;
-  if (!target.empty()) wanted = {files.id(), files.split(), target};
+  if (!targets.values.empty() || !targets.class_column.empty()) {
+    wanted = {files.id(), files.split(), files.weight(), targets.class_column};
+    wanted.insert(targets.values.begin(), targets.values.end());
+  }
   ASSIGN_OR_RETURN(const TextTable table, ReadTable(table_path, wanted));
-  ASSIGN_OR_RETURN(const Columns columns, FindColumns(table, files, target));
+  ASSIGN_OR_RETURN(const Columns columns, FindColumns(table, files, targets));
   SampleIndex index;
   index.format = v1::DatasetManifest::FORMAT_IMAGES_WITH_TABLE;
   index.path = table_path;
-  index.target = table.header[columns.target];
+  if (columns.target) index.target = table.header[*columns.target];
+  index.target_names = targets.values;
   index.rows = static_cast<int64_t>(table.rows());
   index.containers = std::move(containers);
-  RETURN_IF_ERROR(TableJoiner(index, table, columns).Run());
+  RETURN_IF_ERROR(TableJoiner(index, table, columns, targets).Run());
   if (index.samples.empty()) {
     std::string image_ids, row_id = table.cell(0, columns.id);
     for (const auto& container : index.containers) {

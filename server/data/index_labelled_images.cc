@@ -15,6 +15,7 @@
 #include "server/data/labelled_images.h"
 #include "server/data/paths.h"
 #include "server/data/sample_index.h"
+#include "server/data/table_values.h"
 #include "server/spec/class_plan.h"
 
 namespace skytrain::data {
@@ -112,15 +113,16 @@ absl::StatusOr<size_t> ClassColumn(const TextTable& table, const std::string& ta
 
 class Combiner {
  public:
-  Combiner(const std::string& path, std::vector<Part> parts, const std::string& target)
-      : parts_(std::move(parts)), target_(target) {
+  Combiner(const std::string& path, std::vector<Part> parts, const spec::TargetColumns& targets)
+      : parts_(std::move(parts)), targets_(targets) {
+    index_.target_names = targets.values;
     index_.format = v1::DatasetManifest::FORMAT_LABELLED_IMAGES;
     index_.path = path;
   }
 
   absl::StatusOr<SampleIndex> Run() {
     RETURN_IF_ERROR(CollectNames());
-    for (size_t p = 0; p < parts_.size(); ++p) Add(p);
+    for (size_t p = 0; p < parts_.size(); ++p) RETURN_IF_ERROR(Add(p));
     index_.images = static_cast<int64_t>(index_.samples.size());
     return std::move(index_);
   }
@@ -134,8 +136,13 @@ class Combiner {
       all_named &= !split.empty();
       splits.insert(split);
       const TextTable& table = part.images.table;
-      ASSIGN_OR_RETURN(const size_t column, ClassColumn(table, target_));
-      class_columns_.push_back(column);
+      if (!targets_.values.empty()) {
+        ASSIGN_OR_RETURN(std::vector<size_t> columns, FindValueColumns(table, targets_));
+        columns_.push_back(std::move(columns));
+        continue;
+      }
+      ASSIGN_OR_RETURN(const size_t column, ClassColumn(table, targets_.class_column));
+      columns_.push_back({column});
       index_.target = table.header[column];
       classes.insert(table.columns[column].begin(), table.columns[column].end());
       if (classes.size() > kMostClasses) {
@@ -155,12 +162,20 @@ class Combiner {
     return absl::OkStatus();
   }
 
-  void Add(size_t number) {
+  // An empty cell says nothing of the image, unless the task knows better.
+  bool IsLabelled(const TextTable& table, size_t row, const std::vector<size_t>& columns) const {
+    return targets_.empty_is_zero ||
+           std::none_of(columns.begin(), columns.end(),
+                        [&](size_t column) { return table.cell(row, column).empty(); });
+  }
+
+  absl::Status Add(size_t number) {
     Part& part = parts_[number];
     LabelledImages& images = part.images;
     const auto split = std::find(index_.splits.begin(), index_.splits.end(), SplitOf(part.path));
     const std::string name = part.path.substr(part.path.rfind('/') + 1);
-    const std::vector<std::string>& labels = images.table.columns[class_columns_[number]];
+    const TextTable& table = images.table;
+    const std::vector<size_t>& columns = columns_[number];
     const int32_t split_number =
         split == index_.splits.end() ? -1 : static_cast<int32_t>(split - index_.splits.begin());
     for (size_t i = 0; i < images.ids.size(); ++i) {
@@ -170,12 +185,18 @@ class Combiner {
                                  : images.ids[i];
       if (!entry.problem.empty()) {
         AddProblem(index_.problems, "corrupt", absl::StrCat(entry.path, " (", entry.problem, ")"));
-      } else if (labels[i].empty()) {
+      } else if (!IsLabelled(table, i, columns)) {
         AddProblem(index_.problems, "image_without_label", absl::StrCat(name, ": ", entry.path));
       } else if (!ids_.insert(id).second) {
         AddProblem(index_.problems, "duplicate_id", absl::StrCat(name, ": ", entry.path));
       } else {
-        index_.samples.push_back({number, i, id, class_numbers_[labels[i]], split_number});
+        const int32_t label =
+            targets_.values.empty() ? class_numbers_[table.cell(i, columns[0])] : 0;
+        index_.samples.push_back({number, i, id, label, split_number});
+        for (size_t c = 0; c < targets_.values.size(); ++c) {
+          ASSIGN_OR_RETURN(const float value, TargetIn(table, i, columns[c], targets_));
+          index_.targets.push_back(value);
+        }
       }
     }
     for (const v1::DatasetManifest::Problem& problem : images.problems) {
@@ -187,12 +208,13 @@ class Combiner {
       same->set_count(same->count() + problem.count() - problem.names_size());
     }
     index_.containers.push_back(std::move(images.container));
+    return absl::OkStatus();
   }
 
   std::vector<Part> parts_;
-  const std::string& target_;
+  const spec::TargetColumns& targets_;
   SampleIndex index_;
-  std::vector<size_t> class_columns_;  // One a part.
+  std::vector<std::vector<size_t>> columns_;  // Of each part: that of the class, or of the numbers.
   std::map<std::string, int32_t> class_numbers_;
   absl::flat_hash_set<std::string> ids_;
 };
@@ -224,9 +246,9 @@ absl::StatusOr<std::vector<std::string>> FindLabelledImages(const std::string& r
 
 absl::StatusOr<SampleIndex> IndexLabelledImages(const std::string& resolved,
                                                 const std::vector<std::string>& files,
-                                                const std::string& target) {
+                                                const spec::TargetColumns& targets) {
   ASSIGN_OR_RETURN(std::vector<Part> parts, OpenParts(files));
-  return Combiner(resolved, std::move(parts), target).Run();
+  return Combiner(resolved, std::move(parts), targets).Run();
 }
 
 }  // namespace skytrain::data

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/data/container.h"
+#include "server/spec/plan.h"
 #include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/experiment.pb.h"
 
@@ -16,7 +17,7 @@ namespace skytrain::data {
 struct Sample {
   size_t container = 0, entry = 0;  // Where its bytes are.
   std::string id;
-  int32_t label = 0;   // Index into SampleIndex::classes.
+  int32_t label = 0;   // Index into SampleIndex::classes; 0 where there are none.
   int32_t split = -1;  // Index into SampleIndex::splits; -1: in none.
 };
 
@@ -24,12 +25,16 @@ struct SampleIndex {
   v1::DatasetManifest::Format format = v1::DatasetManifest::FORMAT_UNSPECIFIED;
   std::string path;
   std::vector<std::unique_ptr<Container>> containers;
-  std::vector<Sample> samples;       // In a fixed order, whatever the order in the archive.
-  std::vector<std::string> classes;  // Sorted by name, numbers by value.
-  std::vector<std::string> splits;   // The set's own, sorted by name.
+  std::vector<Sample> samples;  // In a fixed order, whatever the order in the archive.
+  // Sorted by name, numbers by value. Empty where samples have numbers as targets instead.
+  std::vector<std::string> classes;
+  std::vector<std::string> splits;  // The set's own, sorted by name.
   std::vector<v1::DatasetManifest::Problem> problems;
-  std::string target;            // The table's column with the class.
-  int64_t images = 0, rows = 0;  // Found in all, for messages.
+  std::string target;                     // The table's column with the class.
+  std::vector<std::string> target_names;  // Its columns with numbers.
+  std::vector<float> targets;             // [samples, target_names]
+  std::vector<float> weights;             // Of the samples in the loss; empty: all alike.
+  int64_t images = 0, rows = 0;           // Found in all, for messages.
 
   const Entry& entry_of(const Sample& sample) const {
     return containers[sample.container]->entries()[sample.entry];
@@ -43,7 +48,8 @@ absl::StatusOr<SampleIndex> IndexImageFolder(std::unique_ptr<Container> containe
 // Images joined with a table by id.
 absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Container>> containers,
                                                  const std::string& table_path,
-                                                 const v1::Files& files, const std::string& target);
+                                                 const v1::Files& files,
+                                                 const spec::TargetColumns& targets);
 
 // Does it look like a WebDataset shard: labels for at least half of the images?
 bool IsShard(const Container& container);
@@ -52,11 +58,11 @@ bool IsShard(const Container& container);
 absl::StatusOr<std::vector<std::string>> FindLabelledImages(const std::string& resolved,
                                                             const std::vector<std::string>& roots);
 // Files that each bring images and labels, or arrays in pairs that are named alike. Splits are
-// known by the words of the files' names; classes are the values of the column `target` (else
-// "cls", "label", "labels" or "class", else the only one).
+// known by the words of the files' names; classes are the values of the class column (else "cls",
+// "label", "labels" or "class", else the only one).
 absl::StatusOr<SampleIndex> IndexLabelledImages(const std::string& resolved,
                                                 const std::vector<std::string>& files,
-                                                const std::string& target);
+                                                const spec::TargetColumns& targets);
 
 // Adds `name` to the problem `kind`: counted always, named for the first twenty.
 void AddProblem(std::vector<v1::DatasetManifest::Problem>& problems, const std::string& kind,

@@ -86,14 +86,14 @@ absl::StatusOr<Sources> ResolveSources(const v1::Data& data,
   return sources;
 }
 
-absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& target,
+absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const spec::TargetColumns& targets,
                                       const Sources& sources,
                                       const std::vector<std::string>& roots) {
   const bool one_set = data.source_case() == v1::Data::kDataset;
   if (one_set) {
     ASSIGN_OR_RETURN(const FileKind kind, KindOf(sources.images[0]));
     if (kind == FileKind::kArrays || kind == FileKind::kParquet) {
-      return IndexLabelledImages(sources.images[0], {sources.images[0]}, target);
+      return IndexLabelledImages(sources.images[0], {sources.images[0]}, targets);
     }
   }
   std::vector<std::unique_ptr<Container>> containers;
@@ -102,12 +102,18 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& t
     containers.push_back(std::move(container));
   }
   if (one_set && IsShard(*containers[0])) {
-    return IndexLabelledImages(sources.images[0], {sources.images[0]}, target);
+    return IndexLabelledImages(sources.images[0], {sources.images[0]}, targets);
   }
   if (one_set && containers[0]->entries().empty()) {
     ASSIGN_OR_RETURN(const std::vector<std::string> files,
                      FindLabelledImages(sources.images[0], roots));
-    if (!files.empty()) return IndexLabelledImages(sources.images[0], files, target);
+    if (!files.empty()) return IndexLabelledImages(sources.images[0], files, targets);
+  }
+  if (one_set && !targets.values.empty()) {
+    return DataInvalid(absl::StrCat(Quotable(sources.images[0]), " has a class for each image; ",
+                                    targets.field,
+                                    " needs numbers from a table: give images and table by "
+                                    "data.files"));
   }
   std::vector<Problem> warnings;
   for (const auto& container : containers) {
@@ -118,9 +124,25 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& t
   ASSIGN_OR_RETURN(
       SampleIndex index,
       one_set ? IndexImageFolder(std::move(containers[0]))
-              : IndexImagesWithTable(std::move(containers), sources.table, data.files(), target));
+              : IndexImagesWithTable(std::move(containers), sources.table, data.files(), targets));
   index.problems.insert(index.problems.end(), warnings.begin(), warnings.end());
   return index;
+}
+
+void DescribeTargets(const std::vector<std::string>& names, absl::Span<const float> values,
+                     v1::DatasetManifest& manifest) {
+  for (size_t c = 0; c < names.size(); ++c) {
+    v1::DatasetManifest::Target& target = *manifest.add_targets();
+    target.set_name(names[c]);
+    double sum = 0.0;
+    for (size_t i = c; i < values.size(); i += names.size()) {
+      const double value = values[i];
+      target.set_min(i == c ? value : std::min(target.min(), value));
+      target.set_max(i == c ? value : std::max(target.max(), value));
+      sum += value;
+    }
+    if (!values.empty()) target.set_mean(sum * names.size() / values.size());
+  }
 }
 
 v1::DatasetManifest MakeManifest(const SampleIndex& index, const Sources& sources,
@@ -137,6 +159,8 @@ v1::DatasetManifest MakeManifest(const SampleIndex& index, const Sources& source
     for (size_t c = 0; c < index.classes.size(); ++c) split->add_class_counts(0);
   }
   std::vector<Problem> problems = index.problems;
+  const size_t columns = index.target_names.size();
+  std::vector<float> usable;  // Their targets.
   for (size_t i = 0; i < reports.size(); ++i) {
     const Sample& sample = index.samples[i];
     const ImageReport& report = reports[i];
@@ -145,14 +169,20 @@ v1::DatasetManifest MakeManifest(const SampleIndex& index, const Sources& source
                  absl::StrCat(index.entry_of(sample).path, ": ", report.problem));
       continue;
     }
+    usable.insert(usable.end(), index.targets.begin() + i * columns,
+                  index.targets.begin() + (i + 1) * columns);
     const bool first = manifest.count() == 0;
     manifest.set_count(manifest.count() + 1);
-    auto* of_class = manifest.mutable_classes(sample.label);
-    of_class->set_count(of_class->count() + 1);
+    if (!index.classes.empty()) {
+      auto* of_class = manifest.mutable_classes(sample.label);
+      of_class->set_count(of_class->count() + 1);
+    }
     if (sample.split >= 0) {
       auto* split = manifest.mutable_splits(sample.split);
       split->set_count(split->count() + 1);
-      split->set_class_counts(sample.label, split->class_counts(sample.label) + 1);
+      if (!index.classes.empty()) {
+        split->set_class_counts(sample.label, split->class_counts(sample.label) + 1);
+      }
     }
     manifest.set_min_width(first ? report.width : std::min(manifest.min_width(), report.width));
     manifest.set_min_height(first ? report.height : std::min(manifest.min_height(), report.height));
@@ -167,6 +197,7 @@ v1::DatasetManifest MakeManifest(const SampleIndex& index, const Sources& source
     if (c.count() == 0 && !known) AddProblem(problems, "empty_class", c.name());
   }
   for (Problem& problem : problems) *manifest.add_problems() = std::move(problem);
+  DescribeTargets(index.target_names, usable, manifest);
   return manifest;
 }
 

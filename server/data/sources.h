@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "server/data/sample_index.h"
 #include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/experiment.pb.h"
@@ -21,9 +22,13 @@ struct Sources {
 absl::StatusOr<Sources> ResolveSources(const v1::Data& data, const std::vector<std::string>& roots);
 
 // Lists the images. Not for tables.
-absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const std::string& target,
+absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const spec::TargetColumns& targets,
                                       const Sources& sources,
                                       const std::vector<std::string>& roots);
+
+// Adds what `values`, [samples, names], hold to `manifest`.
+void DescribeTargets(const std::vector<std::string>& names, absl::Span<const float> values,
+                     v1::DatasetManifest& manifest);
 
 // What is known of one image once it was looked at.
 struct ImageReport {

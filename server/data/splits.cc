@@ -74,12 +74,13 @@ absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
                                       absl::Span<const int32_t> own_splits,
                                       absl::Span<const int32_t> labels,
                                       const std::vector<std::string>& classes) {
+  const size_t strata = std::max<size_t>(classes.size(), 1);
   // The last one stands for samples in no split.
   std::vector<spec::OwnSplit> own;
   for (const std::string& name : own_names) {
-    own.push_back({name, std::vector<int64_t>(classes.size())});
+    own.push_back({name, std::vector<int64_t>(strata)});
   }
-  own.push_back({"", std::vector<int64_t>(classes.size())});
+  own.push_back({"", std::vector<int64_t>(strata)});
   auto own_of = [&](size_t i) { return own_splits[i] < 0 ? own_names.size() : own_splits[i]; };
   for (size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] >= 0) ++own[own_of(i)].class_counts[labels[i]];
@@ -88,7 +89,7 @@ absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
   spec::Violations violations;
   const spec::SplitPlan plan = spec::PlanSplits(splits, own, violations);
   RETURN_IF_ERROR(violations.ToStatus());
-  std::vector<std::vector<int64_t>> pool(classes.size());
+  std::vector<std::vector<int64_t>> pool(strata);
   for (size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] >= 0 && std::find(plan.pool.begin(), plan.pool.end(),
                                     static_cast<int>(own_of(i))) != plan.pool.end()) {
@@ -111,6 +112,7 @@ absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
     }
     std::sort(sets.train.begin(), sets.train.end());
   }
+  if (sets.train.empty()) return DataInvalid("the train split holds no samples");
   std::vector<std::string> empty;
   for (size_t c = 0; c < classes.size(); ++c) {
     if (plan.train_counts[c] == 0) empty.push_back(classes[c]);

@@ -15,7 +15,8 @@ struct SplitSets {
   std::vector<int64_t> train, validation, test;
 };
 
-// Applies `splits` (or its defaults) to samples with these labels (into `classes`; -1: left out)
+// Applies `splits` (or its defaults) to samples with these labels (into `classes`; -1: left out; 0
+// where there are no classes, and then the samples are divided as if they were of one)
 // and own splits (into `own_names`; -1: none). Which samples a fraction takes depends on its seed,
 // the labels and the order of samples alone. INVALID_ARGUMENT (INVALID_EXPERIMENT) for a split that
 // is not there, DATA_INVALID for a class that is left without a sample to train on.

@@ -1,7 +1,6 @@
 #include "server/data/table.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 
@@ -11,6 +10,7 @@
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
 #include "server/data/sample_index.h"
+#include "server/data/table_values.h"
 #include "server/data/text_table.h"
 #include "server/spec/class_plan.h"
 
@@ -18,6 +18,7 @@ namespace skytrain::data {
 namespace {
 
 constexpr size_t kMostClasses = 32768;
+constexpr char kClassField[] = "task.classification.target";
 
 bool IsNumber(const std::string& cell) {
   double unused;
@@ -34,30 +35,42 @@ absl::StatusOr<size_t> OnlyTextColumn(const TextTable& table) {
   }
   if (text.size() == 1) return text[0];
   return DataInvalid(absl::StrCat(
-      "task.classification.target: say which column of ", Quotable(table.path),
+      kClassField, ": say which column of ", Quotable(table.path),
       " holds the class: ", SomeOf(table.header, static_cast<int64_t>(table.header.size()), 20)));
 }
 
-absl::Status ReadFeatures(const TextTable& table, size_t target, FeatureTable& out) {
-  out.features.reserve(table.rows() * (table.header.size() - 1));
+// Every column but those of `targets`.
+absl::Status ReadFeatures(const TextTable& table, const std::vector<size_t>& targets,
+                          FeatureTable& out) {
+  std::vector<size_t> features;
+  for (size_t c = 0; c < table.header.size(); ++c) {
+    if (std::find(targets.begin(), targets.end(), c) != targets.end()) continue;
+    features.push_back(c);
+    out.columns.push_back(table.header[c]);
+  }
+  if (features.empty()) {
+    return DataInvalid(absl::StrCat(Quotable(table.path), " has no column besides ",
+                                    out.target.empty() ? "the targets" : "the class"));
+  }
+  out.features.reserve(table.rows() * features.size());
   for (size_t r = 0; r < table.rows(); ++r) {
-    for (size_t c = 0; c < table.header.size(); ++c) {
-      if (c == target) continue;
-      const absl::string_view cell = absl::StripAsciiWhitespace(table.cell(r, c));
-      double value;
-      if (cell.empty()) return DataInvalid(absl::StrCat(table.Where(r, c), " is empty"));
-      if (!absl::SimpleAtod(cell, &value)) {
-        return DataInvalid(
-            absl::StrCat(table.Where(r, c), " must be a number, not \"", Quotable(cell), "\""));
-      }
-      const auto narrow = static_cast<float>(value);
-      if (!std::isfinite(narrow)) {
-        return DataInvalid(
-            absl::StrCat(table.Where(r, c), " is not finite as a 32-bit number: ", Quotable(cell)));
-      }
-      out.features.push_back(narrow);
+    for (const size_t c : features) {
+      ASSIGN_OR_RETURN(const float value, NumberIn(table, r, c));
+      out.features.push_back(value);
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status ReadTargets(const TextTable& table, const std::vector<size_t>& columns,
+                         const spec::TargetColumns& targets, FeatureTable& out) {
+  for (size_t r = 0; r < table.rows(); ++r) {
+    for (const size_t c : columns) {
+      ASSIGN_OR_RETURN(const float value, TargetIn(table, r, c, targets));
+      out.targets.push_back(value);
+    }
+  }
+  out.labels.assign(table.rows(), 0);
   return absl::OkStatus();
 }
 
@@ -82,24 +95,24 @@ absl::Status ReadClasses(const TextTable& table, size_t target, FeatureTable& ou
 
 }  // namespace
 
-absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path, const std::string& target) {
+absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
+                                              const spec::TargetColumns& targets) {
   ASSIGN_OR_RETURN(const TextTable table, ReadTable(path));
-  size_t target_column;
-  if (target.empty()) {
-    ASSIGN_OR_RETURN(target_column, OnlyTextColumn(table));
-  } else {
-    ASSIGN_OR_RETURN(target_column, table.Column(target, "task.classification.target"));
-  }
   FeatureTable out;
-  out.target = table.header[target_column];
-  for (size_t c = 0; c < table.header.size(); ++c) {
-    if (c != target_column) out.columns.push_back(table.header[c]);
+  std::vector<size_t> columns;
+  if (!targets.values.empty()) {
+    ASSIGN_OR_RETURN(columns, FindValueColumns(table, targets));
+  } else if (targets.class_column.empty()) {
+    ASSIGN_OR_RETURN(const size_t column, OnlyTextColumn(table));
+    columns = {column};
+  } else {
+    ASSIGN_OR_RETURN(const size_t column, table.Column(targets.class_column, kClassField));
+    columns = {column};
   }
-  if (out.columns.empty()) {
-    return DataInvalid(absl::StrCat(Quotable(path), " has no column besides the class"));
-  }
-  RETURN_IF_ERROR(ReadFeatures(table, target_column, out));
-  RETURN_IF_ERROR(ReadClasses(table, target_column, out));
+  if (targets.values.empty()) out.target = table.header[columns[0]];
+  RETURN_IF_ERROR(ReadFeatures(table, columns, out));
+  RETURN_IF_ERROR(targets.values.empty() ? ReadClasses(table, columns[0], out)
+                                         : ReadTargets(table, columns, targets, out));
   for (size_t r = 1; r <= table.rows(); ++r) out.ids.push_back(absl::StrCat(r));
   return out;
 }

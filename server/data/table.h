@@ -5,21 +5,25 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/spec/plan.h"
 
 namespace skytrain::data {
 
-// A CSV of numbers with a column that names each row's class.
+// A CSV of numbers, some of its columns being what is asked: one that names each row's class, or
+// some with numbers.
 struct FeatureTable {
   std::vector<std::string> columns;  // Features, in file order.
-  std::string target;
+  std::string target;                // The column with the class; empty: targets.
   std::vector<float> features;       // [rows, columns]
-  std::vector<int32_t> labels;       // [rows], into classes.
+  std::vector<int32_t> labels;       // [rows], into classes; 0 where there are none.
   std::vector<std::string> classes;  // Sorted by name, numbers by value.
+  std::vector<float> targets;        // [rows, TargetColumns::values]
   std::vector<std::string> ids;      // Row numbers, from 1.
 };
 
-// `target` empty: the only column that holds text. DATA_INVALID naming file, line and column of
-// what is no finite number, and for an empty cell.
-absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path, const std::string& target);
+// A class column that is not named is the only column that holds text. DATA_INVALID naming file,
+// line and column of what is no finite number, and for an empty cell.
+absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
+                                              const spec::TargetColumns& targets);
 
 }  // namespace skytrain::data

@@ -115,8 +115,7 @@ void Inspector::Shutdown() {
   if (write(stop_fd_, &one, sizeof(one)) < 0) errno = 0;
 }
 
-absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data,
-                                                       const std::string& target,
+absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data, const v1::Task& task,
                                                        const std::string& owner) {
   v1::Data files = data;
   std::vector<std::string> roots = options_.data_roots;
@@ -125,7 +124,7 @@ absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data,
     ASSIGN_OR_RETURN(account, options_.account_of(owner));
   }
   if (options_.locate) RETURN_IF_ERROR(options_.locate(owner, files, roots));
-  Result result = InspectFiles(files, target, roots, account.has_value() ? &*account : nullptr);
+  Result result = InspectFiles(files, task, roots, account.has_value() ? &*account : nullptr);
   // People know the file by the name that they gave, not by where it lies.
   const std::string& name = data.has_files() ? data.files().table() : data.dataset();
   const std::string& path = files.has_files() ? files.files().table() : files.dataset();
@@ -141,7 +140,7 @@ absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data,
   return renamed;
 }
 
-Inspector::Result Inspector::InspectFiles(const v1::Data& data, const std::string& target,
+Inspector::Result Inspector::InspectFiles(const v1::Data& data, const v1::Task& task,
                                           const std::vector<std::string>& roots,
                                           const Account* account) {
   v1::Data source;  // What the manifest depends on.
@@ -152,8 +151,8 @@ Inspector::Result Inspector::InspectFiles(const v1::Data& data, const std::strin
   // What one user sees of the files another one may not, so each has manifests of his own.
   const std::string user = account == nullptr ? "" : FormatRunAs(account->ids);
   ASSIGN_OR_RETURN(const std::string fingerprint, FingerprintFor(account, source));
-  const std::string key = absl::StrCat(fingerprint, target, std::string(1, '\0'), user,
-                                       std::string(1, '\0'), source.SerializeAsString());
+  const std::string key = absl::StrCat(fingerprint, task.SerializeAsString(), std::string(1, '\0'),
+                                       user, std::string(1, '\0'), source.SerializeAsString());
 
   std::shared_ptr<Flight> flight;
   {
@@ -169,7 +168,7 @@ Inspector::Result Inspector::InspectFiles(const v1::Data& data, const std::strin
     }
     flight = flights_[key] = std::make_shared<Flight>();
   }
-  Result result = Probe(source, target, roots, account);
+  Result result = Probe(source, task, roots, account);
   // A set that changed while it was looked at is not remembered under its old fingerprint.
   const bool unchanged = FingerprintFor(account, source).value_or("") == fingerprint;
   MutexLock lock(mu_);
@@ -191,7 +190,7 @@ void Inspector::Remember(const std::string& key, const v1::DatasetManifest& mani
   remembered_[key] = {manifest, ++uses_};
 }
 
-Inspector::Result Inspector::Probe(const v1::Data& data, const std::string& target,
+Inspector::Result Inspector::Probe(const v1::Data& data, const v1::Task& task,
                                    const std::vector<std::string>& roots, const Account* account) {
   FileSystem& fs = *options_.fs;
   std::string folder = options_.scratch_dir;
@@ -204,7 +203,7 @@ Inspector::Result Inspector::Probe(const v1::Data& data, const std::string& targ
   const std::string stem = absl::StrCat(folder, "/", NewUid());
   v1::InspectDatasetRequest request;
   *request.mutable_data() = data;
-  request.set_target(target);
+  *request.mutable_task() = task;
   RETURN_IF_ERROR(WriteFileAtomically(fs, stem + ".request", request.SerializeAsString()));
   Result result = RunProbe(fs, stem, roots, account);
   for (const char* suffix : {".request", ".out", ".log"}) fs.Remove(stem + suffix).IgnoreError();

@@ -49,7 +49,7 @@ class Inspector {
   // (NOT_FOUND DATA_NOT_FOUND, INVALID_ARGUMENT DATA_INVALID, PERMISSION_DENIED
   // OUTSIDE_DATA_ROOTS), DEADLINE_EXCEEDED (PROBE_TIMEOUT), INTERNAL (PROBE_FAILED), UNAVAILABLE
   // (DRAINING), and those of Options::locate.
-  absl::StatusOr<v1::DatasetManifest> Inspect(const v1::Data& data, const std::string& target,
+  absl::StatusOr<v1::DatasetManifest> Inspect(const v1::Data& data, const v1::Task& task,
                                               const std::string& owner) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends the probes that run, now and later. Their callers get UNAVAILABLE (DRAINING).
@@ -68,11 +68,11 @@ class Inspector {
   };
 
   // `account`: on whose behalf; null: as the daemon.
-  Result InspectFiles(const v1::Data& data, const std::string& target,
+  Result InspectFiles(const v1::Data& data, const v1::Task& task,
                       const std::vector<std::string>& roots, const Account* account)
       ABSL_LOCKS_EXCLUDED(mu_);
-  Result Probe(const v1::Data& data, const std::string& target,
-               const std::vector<std::string>& roots, const Account* account);
+  Result Probe(const v1::Data& data, const v1::Task& task, const std::vector<std::string>& roots,
+               const Account* account);
   Result RunProbe(FileSystem& fs, const std::string& stem, const std::vector<std::string>& roots,
                   const Account* account);
   void Remember(const std::string& key, const v1::DatasetManifest& manifest)

@@ -71,7 +71,7 @@ absl::StatusOr<AdmittedJob> AdmitExperiment(const JobManager::Options& options,
   ASSIGN_OR_RETURN(const spec::TrainingPlan plan, spec::MakePlan(experiment));
   RETURN_IF_ERROR(CheckDemand(options, admitted.job, ""));
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
-                   options.manifest(experiment.data(), plan.target, owner));
+                   options.manifest(experiment.data(), experiment.task(), owner));
   ASSIGN_OR_RETURN(admitted.estimate, spec::CheckAgainstData(experiment, plan, manifest));
   admitted.job.set_data_warning(WhatIsWorthALook(experiment, manifest));
   admitted.stem = plan.name.empty() ? "experiment" : plan.name;
@@ -89,7 +89,7 @@ absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
   // "models/M" means the version that is the newest now, not when the job runs.
   admitted.job.mutable_evaluation()->set_model(location.model.name());
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
-                   options.manifest(evaluation.data(), "", owner));
+                   options.manifest(evaluation.data(), location.model.task(), owner));
   admitted.estimate.set_parameters(location.model.parameters());
   admitted.estimate.set_test_samples(manifest.count());
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(location.model.name()));

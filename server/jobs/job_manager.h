@@ -81,8 +81,8 @@ class JobManager {
     std::function<absl::StatusOr<Account>(const std::string& owner)> account_of;
     // What the probe finds in a data set (cached). Its DATA_* and OUTSIDE_DATA_ROOTS errors are
     // passed to the client as they are.
-    std::function<absl::StatusOr<v1::DatasetManifest>(
-        const v1::Data& data, const std::string& target, const std::string& owner)>
+    std::function<absl::StatusOr<v1::DatasetManifest>(const v1::Data& data, const v1::Task& task,
+                                                      const std::string& owner)>
         manifest;
     // Puts paths in place of names that stand for files of `owner` ("blobs/{sha256}"), and adds
     // those to `roots`, which are data_roots at first. May be empty.

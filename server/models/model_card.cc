@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
 #include "common/status_macros.h"
+#include "google/protobuf/util/json_util.h"
 
 namespace skytrain {
 namespace {
@@ -70,6 +71,19 @@ absl::Status ReadClasses(const json& object, Message* message) {
   });
 }
 
+absl::Status ReadMeasures(const json& object, v1::EvaluationReport* report) {
+  const auto found = object.find("measures");
+  if (found == object.end()) return absl::OkStatus();
+  if (!found->is_object()) return CardError("measures is not an object");
+  for (const auto& [name, value] : found->items()) {
+    ASSIGN_OR_RETURN(const double number, Number(value, name));
+    v1::EvaluationReport::Measure& measure = *report->add_measures();
+    measure.set_name(name);
+    measure.set_value(number);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadReport(const json& object, v1::EvaluationReport* report) {
   if (!object.is_object()) return CardError("a report is not an object");
   RETURN_IF_ERROR(ReadText(object, "split", [&](std::string v) { report->set_split(v); }));
@@ -78,6 +92,8 @@ absl::Status ReadReport(const json& object, v1::EvaluationReport* report) {
   RETURN_IF_ERROR(ReadNumber(object, "accuracy", [&](double v) { report->set_accuracy(v); }));
   RETURN_IF_ERROR(
       ReadNumber(object, "balanced_accuracy", [&](double v) { report->set_balanced_accuracy(v); }));
+  RETURN_IF_ERROR(ReadText(object, "task", [&](std::string v) { report->set_task(v); }));
+  RETURN_IF_ERROR(ReadMeasures(object, report));
   RETURN_IF_ERROR(ReadClasses(object, report));
   RETURN_IF_ERROR(ReadArray(object, "recall", [&](const json& value) -> absl::Status {
     ASSIGN_OR_RETURN(const double recall, Number(value, "recall"));
@@ -97,6 +113,21 @@ absl::Status ReadReport(const json& object, v1::EvaluationReport* report) {
   });
 }
 
+// Where the card has none, the task stays unset.
+absl::Status ReadTask(const json& card, v1::Model* model) {
+  const auto experiment = card.find("experiment");
+  if (experiment == card.end() || !experiment->is_object()) return absl::OkStatus();
+  const auto task = experiment->find("task");
+  if (task == experiment->end()) return absl::OkStatus();
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;  // Of a worker that is newer.
+  if (!google::protobuf::util::JsonStringToMessage(task->dump(), model->mutable_task(), options)
+           .ok()) {
+    return CardError("its task is not one");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status ReadModelCard(absl::string_view text, v1::Model* model, std::string* weights_sha256) {
@@ -104,10 +135,10 @@ absl::Status ReadModelCard(absl::string_view text, v1::Model* model, std::string
   if (!card.is_object()) return CardError("is not a JSON object");
   RETURN_IF_ERROR(ReadText(card, "family", [&](std::string v) { model->set_family(v); }));
   RETURN_IF_ERROR(ReadClasses(card, model));
+  RETURN_IF_ERROR(ReadTask(card, model));
   RETURN_IF_ERROR(ReadInteger(card, "parameters", [&](int64_t v) { model->set_parameters(v); }));
   RETURN_IF_ERROR(ReadInteger(card, "step", [&](int64_t v) { model->set_step(v); }));
-  RETURN_IF_ERROR(
-      ReadText(card, "sha256", [&](std::string v) { *weights_sha256 = std::move(v); }));
+  RETURN_IF_ERROR(ReadText(card, "sha256", [&](std::string v) { *weights_sha256 = std::move(v); }));
   return ReadArray(card, "reports",
                    [&](const json& report) { return ReadReport(report, model->add_reports()); });
 }

@@ -15,8 +15,10 @@
 
 #include "common/process/run_as.h"
 #include "common/sanitizers.h"
+#include "common/status_macros.h"
 #include "server/data/dataset.h"
 #include "server/probe/answer.h"
+#include "server/spec/task_plan.h"
 #include "skytrain/v1/dataset_service.pb.h"
 
 namespace skytrain {
@@ -69,6 +71,12 @@ bool WriteFile(const std::string& path, const std::string& content) {
   return file.good();
 }
 
+absl::StatusOr<v1::DatasetManifest> Inspect(const v1::InspectDatasetRequest& request,
+                                            const std::vector<std::string>& roots) {
+  ASSIGN_OR_RETURN(const spec::TargetColumns targets, spec::TargetsOf(request.task()));
+  return data::InspectDataset(request.data(), targets, roots);
+}
+
 int ServeRequest(const Arguments& arguments) {
   std::ifstream file(arguments.request, std::ios::binary);
   v1::InspectDatasetRequest request;
@@ -76,7 +84,7 @@ int ServeRequest(const Arguments& arguments) {
     std::cerr << "skytrain-probe: cannot read the request " << arguments.request << "\n";
     return 2;
   }
-  const auto manifest = data::InspectDataset(request.data(), request.target(), arguments.roots);
+  const auto manifest = Inspect(request, arguments.roots);
   const std::string answer =
       manifest.ok() ? manifest->SerializeAsString() : SerializedStatus(manifest.status());
   if (!WriteFile(arguments.out, answer)) {
@@ -89,7 +97,7 @@ int ServeRequest(const Arguments& arguments) {
 int ShowToPeople(const Arguments& arguments) {
   v1::Data data;
   data.set_dataset(arguments.path);
-  const auto manifest = data::InspectDataset(data, "", arguments.roots);
+  const auto manifest = data::InspectDataset(data, {}, arguments.roots);
   if (!manifest.ok()) {
     std::cerr << "skytrain-probe: " << manifest.status().message() << "\n";
     return 1;

@@ -12,8 +12,7 @@ grpc::ServerUnaryReactor* DatasetServiceImpl::InspectDataset(
     if (request->data().source_case() == v1::Data::SOURCE_NOT_SET) {
       return BadRequestError("DATA_INVALID", {{"data", "needs `dataset` or `files`"}});
     }
-    ASSIGN_OR_RETURN(*response,
-                     inspector_.Inspect(request->data(), request->target(), caller.owner));
+    ASSIGN_OR_RETURN(*response, inspector_.Inspect(request->data(), request->task(), caller.owner));
     return absl::OkStatus();
   });
 }

@@ -15,6 +15,7 @@
 #include "server/spec/augment_plan.h"
 #include "server/spec/model_check.h"
 #include "server/spec/split_plan.h"
+#include "server/spec/task_plan.h"
 #include "server/spec/unserved.h"
 #include "server/spec/violations.h"
 
@@ -58,6 +59,10 @@ void CheckSource(const v1::Data& data, Violations& v) {
       if (files.id().empty()) v.Add("data.files.id", "required: the table's column with the ids");
       if (!files.split().empty() && files.split() == files.id()) {
         v.Add("data.files.split", "must be another column than data.files.id");
+      }
+      if (!files.weight().empty() &&
+          (files.weight() == files.id() || files.weight() == files.split())) {
+        v.Add("data.files.weight", "must be another column than data.files.id and split");
       }
       break;
     }
@@ -106,19 +111,19 @@ void PlanView(const v1::Data& data, ViewPlan& view, Violations& v) {
 }
 
 void PlanSelect(const v1::Train& train, TrainingPlan& plan, Violations& v) {
-  static const auto& kMetrics =
-      *new std::vector<std::string>{"val/loss", "val/accuracy", "val/balanced_accuracy"};
+  const std::vector<std::string> metrics = SelectableMetrics(plan.task.kind);
+  plan.select_metric = metrics[0];
   if (!train.select().metric().empty()) plan.select_metric = train.select().metric();
-  if (std::find(kMetrics.begin(), kMetrics.end(), plan.select_metric) == kMetrics.end()) {
-    const std::string nearest = NearestName(plan.select_metric, kMetrics);
+  if (std::find(metrics.begin(), metrics.end(), plan.select_metric) == metrics.end()) {
+    const std::string nearest = NearestName(plan.select_metric, metrics);
     v.Add("train.select.metric",
-          absl::StrCat("must be one of ", absl::StrJoin(kMetrics, ", "), ", not \"",
+          absl::StrCat("must be one of ", absl::StrJoin(metrics, ", "), ", not \"",
                        Quotable(plan.select_metric), "\"",
                        nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
   }
   switch (train.select().goal()) {
     case v1::Select::GOAL_UNSPECIFIED:
-      plan.select_max = plan.select_metric != "val/loss";
+      plan.select_max = IsBetterHigher(plan.select_metric);
       break;
     case v1::Select::GOAL_MIN:
     case v1::Select::GOAL_MAX:
@@ -267,20 +272,12 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   plan.augment = PlanAugment(data, v);
   CheckLabelNoise(data.label_noise(), data.has_label_noise(), v);
   CheckSplits(data.splits(), v);
-  if (experiment.task().kind_case() == v1::Task::KIND_NOT_SET) {
-    v.Add("task", "needs classification");
-  }
-  const v1::Classification& task = experiment.task().classification();
+  plan.task = PlanTask(experiment.task(), v);
   if (!experiment.task().has_classification()) {
     if (!plan.augment.flip_swaps_classes.empty()) {
       v.Add("data.augment.flip_swaps_classes", "is for classification alone");
     }
     if (data.has_label_noise()) v.Add("data.label_noise", "is for classification alone");
-  }
-  plan.target = task.target();
-  plan.balanced_class_weights = task.class_weights() == v1::Classification::CLASS_WEIGHTS_BALANCED;
-  if (!v1::Classification::ClassWeights_IsValid(task.class_weights())) {
-    v.Add("task.classification.class_weights", "must be none or balanced");
   }
   plan.model = PlanModel(experiment.model(), plan.view.size, data.has_image(), v);
   PlanTrain(experiment.train(), plan, v);

@@ -69,8 +69,12 @@ std::vector<OwnSplit> OwnSplitsOf(const DatasetManifest& manifest) {
   std::vector<OwnSplit> own;
   std::vector<int64_t> rest;
   for (const auto& c : manifest.classes()) rest.push_back(c.count());
+  // Samples without classes are divided as if they were of one.
+  const bool classes = !rest.empty();
+  if (!classes) rest.push_back(manifest.count());
   for (const auto& split : manifest.splits()) {
-    std::vector<int64_t> counts(split.class_counts().begin(), split.class_counts().end());
+    std::vector<int64_t> counts{split.count()};
+    if (classes) counts.assign(split.class_counts().begin(), split.class_counts().end());
     counts.resize(rest.size());
     for (size_t c = 0; c < rest.size(); ++c) rest[c] -= counts[c];
     own.push_back({split.name(), std::move(counts)});
@@ -89,6 +93,10 @@ std::vector<std::string> ClassNames(const DatasetManifest& manifest) {
 // As the run will see it.
 DatasetManifest AfterClasses(const v1::Data& data, const DatasetManifest& manifest, Violations& v) {
   if (!data.has_classes()) return manifest;
+  if (manifest.classes_size() == 0) {
+    v.Add("data.classes", "the task asks for numbers, not for classes");
+    return manifest;
+  }
   return WithClasses(PlanClasses(data.classes(), ClassNames(manifest), v), manifest);
 }
 
@@ -125,7 +133,8 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
   Violations of_data, v;
   CheckProblems(experiment.data(), found, of_data);
   const DatasetManifest manifest = AfterClasses(experiment.data(), found, v);
-  if (manifest.classes_size() < 2) {
+  const bool classes_wanted = plan.task.targets.values.empty();
+  if (classes_wanted && manifest.classes_size() < 2) {
     of_data.Add("data", absl::StrCat("has ", manifest.classes_size(),
                                      " class; classification needs at least 2"));
   }
@@ -156,8 +165,8 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
                      ", the size of the train split, not ", Violations::Grouped(plan.batch_size)));
   }
   RETURN_IF_ERROR(v.MergedWith(of_data));
-  const int classes = manifest.classes_size();
-  const Shapes shapes = ModelShapes(plan.model, classes, manifest.columns_size(), plan.view.size);
+  const int outputs = classes_wanted ? manifest.classes_size() : manifest.targets_size();
+  const Shapes shapes = ModelShapes(plan.model, outputs, manifest.columns_size(), plan.view.size);
   const int64_t inputs =
       plan.view.size > 0 ? int64_t{3} * plan.view.size * plan.view.size : manifest.columns_size();
   estimate.set_parameters(shapes.parameters);

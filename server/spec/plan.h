@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,9 +70,45 @@ struct SchedulePlan {
   double min_lr = 0.0;
 };
 
+// What a task reads of each sample, from a table's row or, a class, from a folder's name.
+struct TargetColumns {
+  std::string field;                // Of the experiment, for messages: "task.regression.targets".
+  std::string class_column;         // Of classification; empty: see v1.Classification.target.
+  std::vector<std::string> values;  // Columns of numbers. Empty: the samples have classes instead.
+  // That a value may be.
+  double lowest = -std::numeric_limits<double>::infinity();
+  double highest = std::numeric_limits<double>::infinity();
+  bool empty_is_zero = false;  // Else an empty cell is refused.
+};
+
+// The questions that volunteers were asked. Their answers are the columns of the targets.
+struct TreePlan {
+  struct Question {
+    std::string name;
+    int first = 0, answers = 0;  // Columns first to first + answers - 1.
+    std::vector<int> after;  // Columns of the answers that lead here; empty: asked of everybody.
+  };
+  std::vector<Question> questions;  // Each behind those that lead to it.
+  std::vector<std::string> columns;
+};
+
+struct TaskPlan {
+  enum class Kind { kClassification, kRegression, kMultiLabel, kVoteFractions, kVoteCounts };
+  Kind kind = Kind::kClassification;
+  TargetColumns targets;
+  bool balanced_class_weights = false;  // kClassification
+  double label_smoothing = 0.0;
+  double focal_gamma = 0.0;
+  bool huber = false;  // kRegression
+  double huber_delta = 1.0;
+  TreePlan tree;                    // kVoteFractions, kVoteCounts
+  bool vote_cross_entropy = false;  // kVoteFractions
+  std::string Name() const;         // "classification", as in v1.Task.
+};
+
 struct TrainingPlan {
   std::string name;
-  std::string target;  // Of a table.
+  TaskPlan task;
   ModelPlan model;
   ViewPlan view;
   AugmentPlan augment;
@@ -81,7 +118,6 @@ struct TrainingPlan {
   int batch_size = 128;
   uint64_t seed = 0;
   bool deterministic = false;
-  bool balanced_class_weights = false;
   std::string select_metric = "val/accuracy";
   bool select_max = true;
   int checkpoint_every_epochs = 1;

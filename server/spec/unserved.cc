@@ -15,18 +15,11 @@ using google::protobuf::Reflection;
 // Whoever makes one of these work removes its line.
 constexpr const char* kUnserved[] = {
     "data.files.file",
-    "data.files.weight",
     "data.image.stretch",
     "data.splits.group",
     "data.splits.train.table",
     "data.splits.validation.table",
     "data.splits.test.table",
-    "task.classification.label_smoothing",
-    "task.classification.focal_gamma",
-    "task.regression",
-    "task.vote_fractions",
-    "task.vote_counts",
-    "task.multi_label",
     "model.wide_resnet",
     "model.convnext",
     "model.efficientnet",

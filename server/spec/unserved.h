@@ -5,8 +5,8 @@
 
 namespace skytrain::spec {
 
-// Adds a violation for each field of `message` (an Experiment or an Evaluation) that is set and that
-// this build knows by name only.
+// Adds a violation for each field of `message` (an Experiment or an Evaluation) that is set and
+// that this build knows by name only.
 void RefuseUnserved(const google::protobuf::Message& message, Violations& violations);
 
 }  // namespace skytrain::spec

@@ -28,6 +28,7 @@
 #include "server/training/checkpoint/tensor_io.h"
 #include "server/training/gpu/gpu_plugin.h"
 #include "server/training/loop/evaluate.h"
+#include "server/training/loop/predictions.h"
 #include "server/training/loop/trainer.h"
 #include "server/training/models/factory.h"
 
@@ -79,12 +80,15 @@ absl::Status WriteSummary(EventSink& sink, const data::Dataset& dataset) {
   summary.set_validation(static_cast<int64_t>(dataset.validation().size()));
   summary.set_test(static_cast<int64_t>(dataset.test().size()));
   std::vector<int64_t> counts(dataset.classes().size());
-  for (const int64_t sample : dataset.train()) ++counts[dataset.labels()[sample]];
+  if (!counts.empty()) {
+    for (const int64_t sample : dataset.train()) ++counts[dataset.labels()[sample]];
+  }
   for (size_t k = 0; k < counts.size(); ++k) {
     summary.add_classes(dataset.classes()[k]);
     summary.add_train_class_counts(counts[k]);
   }
   summary.set_noisy_labels(dataset.noisy_labels());
+  summary.mutable_targets()->Assign(dataset.target_names().begin(), dataset.target_names().end());
   summary.set_skipped(dataset.skipped());
   for (size_t i = 0; i < dataset.skipped_names().size() && i < 20; ++i) {
     summary.add_skipped_names(dataset.skipped_names()[i]);
@@ -98,6 +102,9 @@ ModelCard CardOf(const AttemptContext& context, const spec::TrainingPlan& plan,
   ModelCard card;
   card.family = plan.model.Name();
   card.classes = dataset.classes();
+  card.targets = dataset.target_names();
+  card.target_mean = trainer.facts().target_mean;
+  card.target_deviation = trainer.facts().target_deviation;
   card.experiment = context.spec.experiment();
   card.normalisation = trainer.normalisation();
   if (dataset.pixels().empty()) {
@@ -139,7 +146,7 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
   at::globalContext().setDeterministicCuDNN(plan.deterministic);
   at::globalContext().setBenchmarkCuDNN(!plan.deterministic);
   data::OpenOptions options = DataOptions(context, context.spec.experiment().data());
-  options.target = plan.target;
+  options.targets = plan.task.targets;
   ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset, data::OpenDataset(options));
   RETURN_IF_ERROR(WriteSummary(context.sink, *dataset));
 
@@ -159,9 +166,14 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
   result.set_end(outcome.end);
   result.set_message(outcome.message);
   if (outcome.end == v1::COMPLETED) {
+    const auto predict = [&](const std::string& path) {
+      return WritePredictions(context.fs, path, trainer->model(), trainer->source(),
+                              trainer->task(), plan.batch_size,
+                              {{"validation", dataset->validation()}, {"test", dataset->test()}});
+    };
     RETURN_IF_ERROR(WriteModelFolder(context.fs, context.dir.ModelPath(),
                                      CardOf(context, plan, *dataset, *trainer, outcome),
-                                     trainer->model().State()));
+                                     trainer->model().State(), predict));
     result.set_model_written(true);
   }
   return result;
@@ -176,7 +188,8 @@ absl::StatusOr<RankResult> EvaluateModel(const AttemptContext& context) {
   v1::Data source = work.data();
   if (plan.view.size > 0) *source.mutable_image() = loaded.card.experiment.data().image();
   data::OpenOptions options = DataOptions(context, std::move(source));
-  options.target = plan.target;
+  options.targets = plan.task.targets;
+  options.evaluation = true;
   options.classes = loaded.card.classes;
   options.evaluation_split = work.split();
   ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset, data::OpenDataset(options));
@@ -184,9 +197,13 @@ absl::StatusOr<RankResult> EvaluateModel(const AttemptContext& context) {
 
   const c10::Device device(DeviceOf(context.spec));
   const BatchSource batches(*dataset, plan.view.size, loaded.card.normalisation, device);
+  TaskFacts facts;
+  facts.classes = loaded.card.classes;
+  facts.target_mean = loaded.card.target_mean;
+  facts.target_deviation = loaded.card.target_deviation;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Task> task, MakeTask(plan.task, facts, device));
   ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
-                   MakeModel(plan.model, static_cast<int64_t>(loaded.card.classes.size()),
-                             batches.inputs(), plan.seed));
+                   MakeModel(plan.model, task->outputs(), batches.inputs(), plan.seed));
   model->Prepare(device);
   if (const absl::Status copied = CopyTensors(loaded.state, model->State()); !copied.ok()) {
     return ErrorWithReason(absl::StatusCode::kDataLoss, "MODEL_CORRUPT", copied.message());
@@ -199,7 +216,7 @@ absl::StatusOr<RankResult> EvaluateModel(const AttemptContext& context) {
   ProgressMeter meter(context.sink, context.clock, 0, 0);
   meter.Begin("test", 0, 0, count);
   ASSIGN_OR_RETURN(const v1::EvaluationReport report,
-                   Evaluate(*model, batches, dataset->test(), plan.batch_size, at::Tensor(),
+                   Evaluate(*model, batches, dataset->test(), plan.batch_size, *task,
                             work.split().empty() ? "all" : work.split(), context.control, meter));
   meter.End();
   PushReport(context.sink, "test", report, loaded.card.step, loaded.card.epoch);

@@ -86,8 +86,7 @@ int Main(int argc, char** argv) {
     order.epoch = epoch;
     BatchStream stream(source, std::move(order));
     while (const std::optional<Batch> batch = stream.Next()) {
-      const at::Tensor loss =
-          CrossEntropy((*model)->Forward(batch->input), batch->labels, at::Tensor());
+      const at::Tensor loss = ClassLoss{}.Mean((*model)->Forward(batch->input), batch->labels);
       optimizer.ClearGradients();
       loss.backward();
       optimizer.Step(1e-3);

@@ -27,8 +27,9 @@ absl::Status Run(const std::string& model_dir, const std::string& data, const st
   data::OpenOptions options;
   options.data.set_dataset(data);
   *options.data.mutable_image() = loaded.card.experiment.data().image();
+  options.evaluation = true;
   options.classes = loaded.card.classes;
-  options.target = plan.target;
+  options.targets = plan.task.targets;
   options.cache_dir = out + ".cache";
   ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> set, data::OpenDataset(options));
   const c10::Device device(c10::kCPU);

@@ -1,5 +1,7 @@
 """A user's way from an experiment file to a model, with all real binaries."""
 
+import csv
+import hashlib
 import json
 import struct
 import unittest
@@ -51,7 +53,43 @@ resources: {{cpus: 1}}
 """
 
 
+FAITHFUL = """
+name: faithful
+data:
+  dataset: {path}
+  splits: {{test: {{fraction: 0.2, seed: 1}}}}
+task: {{regression: {{targets: [waiting]}}}}
+model: {{mlp: {{hidden: [16]}}}}
+train: {{epochs: 60, batch_size: 32, seed: 1}}
+optimizer: {{adamw: {{lr: 1.0e-2}}}}
+resources: {{cpus: 1}}
+"""
+
+
 class TrainTest(NodeTestCase):
+    def test_regression_is_measured_in_minutes_and_evaluates_as_it_was_tested(self):
+        path = DATA / "old_faithful.csv"
+        job = self.node.submit(FAITHFUL.format(path=path), "--wait")
+        tested = self.node.json("show", job)["metrics"]
+        self.assertGreaterEqual(tested["test/r2"], 0.7)
+        self.assertTrue(3 < tested["test/rmse"] < 9, tested)  # The minutes have a deviation of 13.6.
+        self.assertNotIn("test/accuracy", tested)
+        report = self.node.json("evaluate", job, "--data", path)
+        self.assertEqual((report["task"], report["count"]), ("regression", 272))
+        self.assertTrue(3 < report["measures"]["rmse"] < 9, report)
+        self.assertNotIn("accuracy", report)
+
+        out = self.node.root / "faithful"
+        self.node.run("fetch", job, "-o", out)
+        card = json.loads((out / "model.json").read_text())
+        self.assertEqual(card["targets"]["names"], ["waiting"])
+        text = (out / "predictions.csv").read_bytes()
+        self.assertEqual(card["predictions"]["sha256"], hashlib.sha256(text).hexdigest())
+        rows = [row for row in csv.DictReader(text.decode().splitlines()) if row["split"] == "test"]
+        squares = [(float(row["target/waiting"]) - float(row["prediction/waiting"])) ** 2 for row in rows]
+        self.assertEqual(len(rows), 54)
+        self.assertAlmostEqual((sum(squares) / len(squares)) ** 0.5, tested["test/rmse"], places=4)
+
     def test_iris_learns(self):
         job = self.node.submit(IRIS, "--wait")
         shown = self.node.json("show", job)

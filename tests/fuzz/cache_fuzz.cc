@@ -29,8 +29,8 @@ std::string WithChecksums(std::string file) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Taker taker(fuzz::View(data, size));
-  // The header's 4 KiB are mostly zeros: an input brings 40 bytes of them.
-  std::string file(taker.Bytes(40));
+  // The header's 4 KiB are mostly zeros: an input brings 48 bytes of them.
+  std::string file(taker.Bytes(48));
   file.resize(kCacheHeaderBytes);
   file += std::string(taker.Rest());
   CacheIndex index;
@@ -43,7 +43,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Check((*cache)->pixels().size() == whole.labels.size() * side * side * 3);
   fuzz::Check(whole.ids.size() == whole.labels.size());
   for (const int32_t label : whole.labels) {
-    fuzz::Check(label >= 0 && static_cast<size_t>(label) < whole.classes.size());
+    fuzz::Check(label >= 0 &&
+                static_cast<size_t>(label) < std::max<size_t>(whole.classes.size(), 1));
   }
+  fuzz::Check(whole.targets.size() == whole.labels.size() * whole.target_names.size());
   return 0;
 }

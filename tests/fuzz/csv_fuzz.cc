@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!table.ok()) return 0;
   fuzz::Check(table->columns.size() == table->header.size());
   for (const auto& column : table->columns) fuzz::Check(column.size() == table->rows());
-  const auto features = data::LoadFeatureTable(fuzz::InputFile(text), "");
+  const auto features = data::LoadFeatureTable(fuzz::InputFile(text), {});
   if (features.ok()) {
     fuzz::Check(features->features.size() == features->labels.size() * features->columns.size());
   }

@@ -76,7 +76,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (kind % 2 == 1) files.set_split("split");
   std::vector<std::unique_ptr<data::Container>> containers;
   containers.push_back(std::make_unique<Listing>(parts.first));
+  spec::TargetColumns targets;
+  if (kind % 8 < 2) targets.class_column = "class";
+  if (kind % 8 >= 6) targets.values = {"a", "b"};
   CheckIndex(data::IndexImagesWithTable(std::move(containers), fuzz::InputFile(parts.second), files,
-                                        kind % 4 < 2 ? "class" : ""));
+                                        targets));
   return 0;
 }

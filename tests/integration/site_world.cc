@@ -126,7 +126,7 @@ v1::Job SiteWorld::StartHanging(User& user) {
 absl::StatusOr<v1::DatasetManifest> SiteWorld::Inspect(User& user, const std::string& dataset) {
   v1::InspectDatasetRequest request;
   request.mutable_data()->set_dataset(dataset);
-  request.set_target("Species");
+  request.mutable_task()->mutable_classification()->set_target("Species");
   grpc::ClientContext context;
   v1::DatasetManifest manifest;
   RETURN_IF_ERROR(FromGrpcStatus(user.datasets->InspectDataset(&context, request, &manifest)));

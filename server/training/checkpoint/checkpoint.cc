@@ -46,7 +46,7 @@ Json ToJson(const Checkpoint& checkpoint, const std::map<std::string, FileDigest
                {"epoch", state.epoch},
                {"batches", state.batches},
                {"epoch_loss_sum", state.epoch_loss_sum},
-               {"epoch_correct", state.epoch_correct},
+               {"epoch_metric_sum", state.epoch_metric_sum},
                {"epoch_samples", state.epoch_samples},
                {"build", identity.build},
                {"instruction_set", identity.instruction_set},
@@ -74,7 +74,7 @@ Checkpoint FromJson(const Json& json) {
   state.epoch = json.at("epoch").get<int>();
   state.batches = json.at("batches").get<int64_t>();
   state.epoch_loss_sum = json.at("epoch_loss_sum").get<double>();
-  state.epoch_correct = json.at("epoch_correct").get<int64_t>();
+  state.epoch_metric_sum = json.at("epoch_metric_sum").get<double>();
   state.epoch_samples = json.at("epoch_samples").get<int64_t>();
   RunIdentity& identity = checkpoint.identity;
   identity.build = json.at("build").get<std::string>();

@@ -37,11 +37,11 @@ struct BestSoFar {
 
 // Where a run is, at a step boundary.
 struct TrainingState {
-  int64_t step = 0;             // Optimizer steps done.
-  int epoch = 0;                // Whole epochs done (trained and validated).
-  int64_t batches = 0;          // Done of the epoch after those.
-  double epoch_loss_sum = 0.0;  // Of those batches.
-  int64_t epoch_correct = 0;
+  int64_t step = 0;               // Optimizer steps done.
+  int epoch = 0;                  // Whole epochs done (trained and validated).
+  int64_t batches = 0;            // Done of the epoch after those.
+  double epoch_loss_sum = 0.0;    // Of those batches.
+  double epoch_metric_sum = 0.0;  // Sum of Task::TrainSum.
   int64_t epoch_samples = 0;
   std::optional<BestSoFar> best;
 };

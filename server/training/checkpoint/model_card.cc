@@ -57,6 +57,11 @@ ModelCard Parse(const Json& json) {
   if (preprocessing.contains("columns")) {
     card.columns = preprocessing["columns"].get<std::vector<std::string>>();
   }
+  if (json.contains("targets")) {
+    card.targets = json["targets"].at("names").get<std::vector<std::string>>();
+    card.target_mean = json["targets"].at("mean").get<std::vector<double>>();
+    card.target_deviation = json["targets"].at("std").get<std::vector<double>>();
+  }
   card.parameters = json.at("parameters").get<int64_t>();
   card.step = json.at("step").get<int64_t>();
   card.epoch = json.at("epoch").get<int>();
@@ -67,13 +72,15 @@ ModelCard Parse(const Json& json) {
   card.instruction_set = json.at("instruction_set").get<std::string>();
   card.threads = json.at("threads").get<int>();
   card.data_fingerprint = json.at("data_fingerprint").get<std::string>();
+  if (json.contains("predictions")) {
+    card.predictions = {json["predictions"].at("sha256").get<std::string>(),
+                        json["predictions"].at("size_bytes").get<int64_t>()};
+  }
   card.weights = {json.at("sha256").get<std::string>(), json.at("size_bytes").get<int64_t>()};
   return card;
 }
 
-}  // namespace
-
-Json ReportToJson(const v1::EvaluationReport& report) {
+void AddClasses(const v1::EvaluationReport& report, Json& json) {
   Json recall = Json::array();
   for (const double value : report.recall()) recall.push_back(NumberOrNull(value));
   Json matrix = Json::array();
@@ -83,21 +90,40 @@ Json ReportToJson(const v1::EvaluationReport& report) {
     for (int k = 0; k < classes; ++k) row.push_back(report.confusion_matrix(label * classes + k));
     matrix.push_back(std::move(row));
   }
-  return {{"split", report.split()},
-          {"count", report.count()},
-          {"loss", NumberOrNull(report.loss())},
-          {"accuracy", NumberOrNull(report.accuracy())},
-          {"balanced_accuracy", NumberOrNull(report.balanced_accuracy())},
-          {"classes", std::vector<std::string>(report.classes().begin(), report.classes().end())},
-          {"recall", std::move(recall)},
-          {"confusion_matrix", std::move(matrix)}};
+  json["accuracy"] = NumberOrNull(report.accuracy());
+  json["balanced_accuracy"] = NumberOrNull(report.balanced_accuracy());
+  json["classes"] = std::vector<std::string>(report.classes().begin(), report.classes().end());
+  json["recall"] = std::move(recall);
+  json["confusion_matrix"] = std::move(matrix);
+}
+
+}  // namespace
+
+Json ReportToJson(const v1::EvaluationReport& report) {
+  Json json = {{"task", report.task()},
+               {"split", report.split()},
+               {"count", report.count()},
+               {"loss", NumberOrNull(report.loss())},
+               {"measures", Json::object()}};
+  for (const auto& measure : report.measures()) {
+    json["measures"][measure.name()] = NumberOrNull(measure.value());
+  }
+  if (report.classes_size() > 0) AddClasses(report, json);
+  return json;
 }
 
 v1::EvaluationReport ReportFromJson(const Json& json) {
   v1::EvaluationReport report;
+  report.set_task(json.at("task").get<std::string>());
   report.set_split(json.at("split").get<std::string>());
   report.set_count(json.at("count").get<int64_t>());
   report.set_loss(NumberOrNan(json.at("loss")));
+  for (const auto& [name, value] : json.at("measures").items()) {
+    v1::EvaluationReport::Measure& measure = *report.add_measures();
+    measure.set_name(name);
+    measure.set_value(NumberOrNan(value));
+  }
+  if (!json.contains("classes")) return report;
   report.set_accuracy(NumberOrNan(json.at("accuracy")));
   report.set_balanced_accuracy(NumberOrNan(json.at("balanced_accuracy")));
   for (const Json& name : json.at("classes")) report.add_classes(name.get<std::string>());
@@ -111,23 +137,32 @@ v1::EvaluationReport ReportFromJson(const Json& json) {
 std::string ToJson(const ModelCard& card) {
   Json reports = Json::array();
   for (const v1::EvaluationReport& report : card.reports) reports.push_back(ReportToJson(report));
-  const Json json = {{"format", kFormat},
-                     {"family", card.family},
-                     {"classes", card.classes},
-                     {"preprocessing", PreprocessingToJson(card)},
-                     {"parameters", card.parameters},
-                     {"step", card.step},
-                     {"epoch", card.epoch},
-                     {"reports", std::move(reports)},
-                     {"experiment", ExperimentToJson(card.experiment)},
-                     {"job", card.job},
-                     {"build", card.build},
-                     {"torch_version", card.torch_version},
-                     {"instruction_set", card.instruction_set},
-                     {"threads", card.threads},
-                     {"data_fingerprint", card.data_fingerprint},
-                     {"sha256", card.weights.sha256},  // Of model.safetensors.
-                     {"size_bytes", card.weights.size_bytes}};
+  Json json = {{"format", kFormat},
+               {"family", card.family},
+               {"classes", card.classes},
+               {"preprocessing", PreprocessingToJson(card)},
+               {"parameters", card.parameters},
+               {"step", card.step},
+               {"epoch", card.epoch},
+               {"reports", std::move(reports)},
+               {"experiment", ExperimentToJson(card.experiment)},
+               {"job", card.job},
+               {"build", card.build},
+               {"torch_version", card.torch_version},
+               {"instruction_set", card.instruction_set},
+               {"threads", card.threads},
+               {"data_fingerprint", card.data_fingerprint},
+               {"sha256", card.weights.sha256},  // Of model.safetensors.
+               {"size_bytes", card.weights.size_bytes}};
+  if (!card.predictions.sha256.empty()) {
+    json["predictions"] = {{"file", "predictions.csv"},
+                           {"sha256", card.predictions.sha256},
+                           {"size_bytes", card.predictions.size_bytes}};
+  }
+  if (!card.targets.empty()) {
+    json["targets"] = {
+        {"names", card.targets}, {"mean", card.target_mean}, {"std", card.target_deviation}};
+  }
   return json.dump(2) + "\n";
 }
 

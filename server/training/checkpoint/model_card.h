@@ -21,6 +21,10 @@ struct ModelCard {
   std::vector<std::string> classes;
   v1::Experiment experiment;  // As submitted: the model's shape, the view of an image, the target.
   Normalisation normalisation;
+  // Names of the model's predictions where these are no classes; of a regression also what they
+  // were standardised by.
+  std::vector<std::string> targets;
+  std::vector<double> target_mean, target_deviation;
   std::vector<std::string> columns;  // Of a table, in the order of the inputs.
   int64_t parameters = 0;
   int64_t step = 0;  // Of the published weights.
@@ -32,7 +36,8 @@ struct ModelCard {
   std::string instruction_set;
   std::string data_fingerprint;
   int threads = 1;
-  FileDigest weights;  // model.safetensors
+  FileDigest weights;      // model.safetensors
+  FileDigest predictions;  // predictions.csv, of validation and test; empty: there is none.
 };
 
 std::string ToJson(const ModelCard& card);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,10 +14,15 @@
 
 namespace skytrain::training {
 
-// Writes the folder of a finished model, model.safetensors and model.json, atomically: as
-// FOLDER.tmp, synced, renamed. `card.weights` is filled in. ALREADY_EXISTS, RESOURCE_EXHAUSTED.
+// Writes a file of the folder at the path that it is given.
+using FileWriter = std::function<absl::StatusOr<FileDigest>(const std::string& path)>;
+
+// Writes the folder of a finished model, model.safetensors, model.json and, unless that writer is
+// empty, predictions.csv, atomically: as FOLDER.tmp, synced, renamed. `card.weights` and
+// `card.predictions` are filled in. ALREADY_EXISTS, RESOURCE_EXHAUSTED.
 absl::Status WriteModelFolder(FileSystem& fs, const std::string& folder, ModelCard card,
-                              absl::Span<const NamedTensor> state);
+                              absl::Span<const NamedTensor> state,
+                              const FileWriter& write_predictions = {});
 
 struct LoadedModel {
   ModelCard card;

@@ -16,6 +16,20 @@ at::Tensor ChangesAsBytes(const std::vector<ImageChange>& changes) {
   return at::tensor(at::ArrayRef<uint8_t>(bytes, changes.size() * sizeof(ImageChange)));
 }
 
+std::vector<at::Tensor*> PartsOf(Batch& batch) {
+  std::vector<at::Tensor*> parts;
+  for (at::Tensor* part : {&batch.input, &batch.labels, &batch.targets, &batch.weights}) {
+    if (part->defined()) parts.push_back(part);
+  }
+  return parts;
+}
+
+Batch MoveTo(const c10::Device& device, Batch batch) {
+  if (!device.is_cuda()) return batch;
+  for (at::Tensor* part : PartsOf(batch)) *part = part->to(device);
+  return batch;
+}
+
 }  // namespace
 
 BatchSource::BatchSource(const data::Dataset& dataset, int size, Normalisation normalisation,
@@ -71,9 +85,9 @@ BatchStream::BatchStream(const BatchSource& source, BatchOrder order)
   if (source_.resident() || next_ >= batches_) return;
   const int64_t most = std::min(size, samples);
   for (int i = 0; i < kSlots; ++i) {
-    slots_[i] = {source_.EmptyInputs(most, c10::Device(c10::kCPU)), at::empty({most}, at::kLong)};
-    inputs_[i] = slots_[i].input.mutable_data_ptr<float>();
-    labels_[i] = slots_[i].labels.mutable_data_ptr<int64_t>();
+    slots_[i] = EmptyBatch(most);
+    slots_[i].input = source_.EmptyInputs(most, c10::Device(c10::kCPU));
+    places_[i] = PlacesOf(slots_[i]);
   }
   thread_ = std::thread([this] { Prepare(); });
 }
@@ -119,7 +133,7 @@ std::vector<ImageChange> BatchStream::ChangesOf(int64_t batch) const {
   return changes;
 }
 
-void BatchStream::FillSlot(int64_t batch, float* input, int64_t* labels) const {
+void BatchStream::FillInput(int64_t batch, float* input) const {
   const absl::Span<const int64_t> samples = SamplesOf(batch);
   const data::Dataset& dataset = source_.dataset();
   if (source_.size_ == 0) {
@@ -129,8 +143,41 @@ void BatchStream::FillSlot(int64_t batch, float* input, int64_t* labels) const {
   } else {
     GatherImages(source_.canvas(), samples, TurnsOf(batch), source_.pixel_scale_, input);
   }
+}
+
+Batch BatchStream::EmptyBatch(int64_t count) const {
+  const data::Dataset& dataset = source_.dataset();
+  Batch batch;
+  batch.labels = at::empty({count}, at::kLong);
+  if (dataset.target_columns() > 0) {
+    batch.targets = at::empty({count, dataset.target_columns()}, at::kFloat);
+  }
+  if (!dataset.weights().empty()) batch.weights = at::empty({count}, at::kFloat);
+  return batch;
+}
+
+BatchStream::Places BatchStream::PlacesOf(Batch& batch) {
+  Places places;
+  if (batch.input.defined()) places.input = batch.input.mutable_data_ptr<float>();
+  places.labels = batch.labels.mutable_data_ptr<int64_t>();
+  if (batch.targets.defined()) places.targets = batch.targets.mutable_data_ptr<float>();
+  if (batch.weights.defined()) places.weights = batch.weights.mutable_data_ptr<float>();
+  return places;
+}
+
+void BatchStream::FillTargets(int64_t batch, const Places& places) const {
+  const absl::Span<const int64_t> samples = SamplesOf(batch);
   const int64_t first = batch * order_.batch_size;
-  for (size_t i = 0; i < samples.size(); ++i) labels[i] = LabelOf(first + i);
+  const data::Dataset& dataset = source_.dataset();
+  const int64_t columns = dataset.target_columns();
+  for (size_t i = 0; i < samples.size(); ++i) {
+    places.labels[i] = LabelOf(first + static_cast<int64_t>(i));
+    if (places.weights != nullptr) places.weights[i] = dataset.weights()[samples[i]];
+    if (places.targets != nullptr) {
+      std::copy_n(dataset.targets().data() + samples[i] * columns, columns,
+                  places.targets + static_cast<int64_t>(i) * columns);
+    }
+  }
 }
 
 void BatchStream::Prepare() {
@@ -140,7 +187,8 @@ void BatchStream::Prepare() {
       while (!done_ && batch >= in_use_ + kSlots) changed_.Wait(mu_);
       if (done_) return;
     }
-    FillSlot(batch, inputs_[batch % kSlots], labels_[batch % kSlots]);
+    FillInput(batch, places_[batch % kSlots].input);
+    FillTargets(batch, places_[batch % kSlots]);
     MutexLock lock(mu_);
     prepared_ = batch + 1;
     changed_.NotifyAll();
@@ -150,8 +198,8 @@ void BatchStream::Prepare() {
 Batch BatchStream::GatherOnDevice(int64_t batch) const {
   const absl::Span<const int64_t> samples = SamplesOf(batch);
   const int64_t count = static_cast<int64_t>(samples.size());
-  std::vector<int64_t> labels(count);
-  for (int64_t i = 0; i < count; ++i) labels[i] = LabelOf(batch * order_.batch_size + i);
+  Batch gathered = EmptyBatch(count);
+  FillTargets(batch, PlacesOf(gathered));
   const c10::Device& device = source_.device();
   at::Tensor input = source_.EmptyInputs(count, device);
   const int height = source_.dataset().height(), width = source_.dataset().width();
@@ -165,7 +213,8 @@ Batch BatchStream::GatherOnDevice(int64_t batch) const {
                                      at::tensor(at::ArrayRef<uint8_t>(TurnsOf(batch))).to(device),
                                      source_.scale_, source_.bias_, input);
   }
-  return {input, at::tensor(at::ArrayRef<int64_t>(labels)).to(device)};
+  gathered.input = input;
+  return MoveTo(device, std::move(gathered));
 }
 
 std::optional<Batch> BatchStream::Next() {
@@ -178,13 +227,10 @@ std::optional<Batch> BatchStream::Next() {
     changed_.NotifyAll();
     while (prepared_ <= batch) changed_.Wait(mu_);
   }
-  const Slot& slot = slots_[batch % kSlots];
+  Batch result = slots_[batch % kSlots];
   const int64_t count = static_cast<int64_t>(SamplesOf(batch).size());
-  Batch result{slot.input.narrow(0, 0, count), slot.labels.narrow(0, 0, count)};
-  if (source_.device().is_cuda()) {
-    result = {result.input.to(source_.device()), result.labels.to(source_.device())};
-  }
-  return result;
+  for (at::Tensor* part : PartsOf(result)) *part = part->narrow(0, 0, count);
+  return MoveTo(source_.device(), std::move(result));
 }
 
 }  // namespace skytrain::training

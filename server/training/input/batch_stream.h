@@ -67,7 +67,9 @@ std::vector<int32_t> MirroredClasses(const spec::AugmentPlan& augment,
 
 struct Batch {
   at::Tensor input;   // float32 [N, 3, S, S] channels_last, or [N, F]; on the source's device.
-  at::Tensor labels;  // int64 [N]
+  at::Tensor labels;  // int64 [N]; 0 where the data set has no classes.
+  // float32 [N, T] and [N]; undefined where the data set has no numbers as targets, no weights.
+  at::Tensor targets = {}, weights = {};
 };
 
 // One pass over an order. While a batch is being used, a thread of the stream's own prepares the
@@ -84,24 +86,30 @@ class BatchStream {
 
  private:
   static constexpr int kSlots = 3;
-  struct Slot {
-    at::Tensor input, labels;
+  // Where the thread puts a batch: the memory of a Batch's tensors.
+  struct Places {
+    float* input = nullptr;
+    int64_t* labels = nullptr;
+    float* targets = nullptr;
+    float* weights = nullptr;
   };
   absl::Span<const int64_t> SamplesOf(int64_t batch) const;
   int64_t LabelOf(int64_t position) const;
   std::vector<Turn> TurnsOf(int64_t batch) const;
   std::vector<ImageChange> ChangesOf(int64_t batch) const;
-  void FillSlot(int64_t batch, float* input, int64_t* labels) const;
+  void FillInput(int64_t batch, float* input) const;
+  Batch EmptyBatch(int64_t count) const;  // On the CPU; without input.
+  void FillTargets(int64_t batch, const Places& places) const;
   void Prepare() ABSL_LOCKS_EXCLUDED(mu_);
+  static Places PlacesOf(Batch& batch);
   Batch GatherOnDevice(int64_t batch) const;
 
   const BatchSource& source_;
   const BatchOrder order_;
   int64_t batches_ = 0;
   int64_t next_ = 0;
-  std::array<Slot, kSlots> slots_;
-  std::array<float*, kSlots> inputs_ = {};
-  std::array<int64_t*, kSlots> labels_ = {};
+  std::array<Batch, kSlots> slots_;
+  std::array<Places, kSlots> places_ = {};
 
   Mutex mu_;
   CondVar changed_;

@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
 #include "server/training/input/batch_stream.h"
 #include "server/training/loop/event_sink.h"
 #include "server/training/loop/progress_meter.h"
 #include "server/training/loop/run_control.h"
 #include "server/training/models/model.h"
+#include "server/training/tasks/task.h"
 #include "skytrain/v1/event.pb.h"
 
 namespace skytrain::training {
@@ -20,11 +20,12 @@ namespace skytrain::training {
 // set meanwhile.
 absl::StatusOr<v1::EvaluationReport> Evaluate(Model& model, const BatchSource& source,
                                               const std::vector<int64_t>& samples,
-                                              int64_t batch_size, const at::Tensor& class_weights,
+                                              int64_t batch_size, const Task& task,
                                               const std::string& split, const RunControl& control,
                                               ProgressMeter& meter);
 
-// Pushes PREFIX/loss, /accuracy, /balanced_accuracy and /recall/CLASS.
+// Pushes PREFIX/loss and what else the report has: of classification /accuracy, /balanced_accuracy
+// and /recall/CLASS, then every measure. What is NaN is left out: there is nothing to plot.
 void PushReport(EventSink& sink, const std::string& prefix, const v1::EvaluationReport& report,
                 int64_t step, int epoch);
 

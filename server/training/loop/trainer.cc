@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <utility>
 
 #include "ATen/ATen.h"
@@ -16,7 +17,6 @@
 #include "server/training/loop/evaluate.h"
 #include "server/training/models/factory.h"
 #include "server/training/optim/schedule.h"
-#include "server/training/tasks/classification.h"
 
 namespace skytrain::training {
 namespace {
@@ -29,7 +29,6 @@ absl::Status BadData(const std::string& message) {
 }
 
 absl::Status CheckData(const spec::TrainingPlan& plan, const data::Dataset& dataset) {
-  if (dataset.classes().size() < 2) return BadData("the data set has fewer than two classes");
   if (static_cast<int64_t>(dataset.train().size()) < plan.batch_size) {
     return BadData(absl::StrCat("the train split has ", dataset.train().size(),
                                 " samples, fewer than one batch of ", plan.batch_size));
@@ -37,6 +36,11 @@ absl::Status CheckData(const spec::TrainingPlan& plan, const data::Dataset& data
   spec::Violations violations;
   spec::CheckFlippedClasses(plan.augment, dataset.classes(), violations);
   RETURN_IF_ERROR(violations.ToStatus("DATA_INVALID"));
+  if (dataset.target_columns() != static_cast<int>(plan.task.targets.values.size())) {
+    return BadData(absl::StrCat("the data set has ", dataset.target_columns(),
+                                " columns of targets, ", plan.task.targets.field, " names ",
+                                plan.task.targets.values.size()));
+  }
   const bool image = plan.view.size > 0;
   if (image == dataset.pixels().empty()) {
     return BadData(image ? "data.image is given, but the data set is a table"
@@ -49,16 +53,16 @@ absl::Status CheckData(const spec::TrainingPlan& plan, const data::Dataset& data
   return absl::OkStatus();
 }
 
-at::Tensor ClassWeights(const data::Dataset& dataset, const c10::Device& device) {
-  std::vector<int64_t> counts(dataset.classes().size());
-  for (const int64_t sample : dataset.train()) ++counts[dataset.labels()[sample]];
-  return at::tensor(at::ArrayRef<double>(BalancedClassWeights(counts))).to(at::kFloat).to(device);
-}
-
+// NaN where the report does not have it.
 double SelectedValue(const std::string& metric, const v1::EvaluationReport& report) {
-  if (metric == "val/loss") return report.loss();
-  if (metric == "val/balanced_accuracy") return report.balanced_accuracy();
-  return report.accuracy();
+  const std::string name = metric.substr(metric.find('/') + 1);
+  if (name == "loss") return report.loss();
+  if (report.classes_size() > 0 && name == "accuracy") return report.accuracy();
+  if (report.classes_size() > 0 && name == "balanced_accuracy") return report.balanced_accuracy();
+  for (const auto& measure : report.measures()) {
+    if (measure.name() == name) return measure.value();
+  }
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 const char* NonFiniteName(double value) { return std::isnan(value) ? "NaN" : "infinite"; }
@@ -78,11 +82,11 @@ absl::Status Trainer::SetUp() {
   steps_per_epoch_ = static_cast<int64_t>(dataset.train().size()) / plan.batch_size;
   source_ = std::make_unique<BatchSource>(dataset, plan.view.size,
                                           MakeNormalisation(plan.view, dataset), options_.device);
-  ASSIGN_OR_RETURN(model_, MakeModel(plan.model, static_cast<int64_t>(dataset.classes().size()),
-                                     source_->inputs(), plan.seed));
+  facts_ = FactsOf(plan.task, dataset);
+  ASSIGN_OR_RETURN(task_, MakeTask(plan.task, facts_, options_.device));
+  ASSIGN_OR_RETURN(model_, MakeModel(plan.model, task_->outputs(), source_->inputs(), plan.seed));
   model_->Prepare(options_.device);
   optimizer_ = std::make_unique<Optimizer>(plan.optimizer, *model_);
-  if (plan.balanced_class_weights) class_weights_ = ClassWeights(dataset, options_.device);
   return absl::OkStatus();
 }
 
@@ -173,10 +177,10 @@ absl::Status Trainer::TrainEpoch(int epoch) {
 
 void Trainer::TrainStep(const Batch& batch, int epoch, double lr) {
   model_->SetDraw({options_.plan.seed, state_.step, /*first_sample=*/0});
-  const at::Tensor logits = model_->Forward(batch.input);
-  const at::Tensor loss = CrossEntropy(logits, batch.labels, class_weights_);
+  const at::Tensor outputs = model_->Forward(batch.input);
+  const at::Tensor loss = task_->Loss(outputs, batch);
   pending_.push_back(
-      {loss.detach(), (logits.detach().argmax(1) == batch.labels).sum(), state_.step + 1, lr});
+      {loss.detach(), task_->TrainSum(outputs.detach(), batch), state_.step + 1, lr});
   // The gradients of the step before are still there, for the message if this loss is not finite.
   if ((options_.device.is_cpu() || pending_.size() >= kStepsBetweenLooks) && !Flush(epoch)) return;
   optimizer_->ClearGradients();
@@ -189,13 +193,13 @@ void Trainer::TrainStep(const Batch& batch, int epoch, double lr) {
 
 bool Trainer::Flush(int epoch) {
   if (pending_.empty()) return true;
-  std::vector<at::Tensor> losses, correct;
+  std::vector<at::Tensor> losses, sums;
   for (const PendingStep& step : pending_) {
     losses.push_back(step.loss.reshape({}));
-    correct.push_back(step.correct);
+    sums.push_back(step.train_sum);
   }
   const at::Tensor loss_values = at::stack(losses).cpu();
-  state_.epoch_correct += at::stack(correct).sum().item<int64_t>();
+  state_.epoch_metric_sum += at::stack(sums).to(at::kDouble).sum().item<double>();
   const std::vector<PendingStep> steps = std::exchange(pending_, {});
   for (size_t i = 0; i < steps.size(); ++i) {
     const double loss = loss_values.const_data_ptr<float>()[i];
@@ -250,14 +254,14 @@ absl::Status Trainer::FinishEpoch(int epoch) {
   if (ended()) return absl::OkStatus();
   if (state_.epoch_samples > 0) {
     options_.sink.Metric(
-        "train/accuracy", state_.step, epoch,
-        static_cast<double>(state_.epoch_correct) / static_cast<double>(state_.epoch_samples));
+        "train/" + task_->train_metric(), state_.step, epoch,
+        task_->TrainMetric(state_.epoch_metric_sum / static_cast<double>(state_.epoch_samples)));
     options_.sink.Metric("images_per_second", state_.step, epoch, meter_->images_per_second());
   }
   if (!validation.empty()) {
     meter_->Begin("validate", epoch, 0, static_cast<int64_t>(validation.size()));
     absl::StatusOr<v1::EvaluationReport> report =
-        Evaluate(*model_, *source_, validation, plan.batch_size, class_weights_, "validation",
+        Evaluate(*model_, *source_, validation, plan.batch_size, *task_, "validation",
                  options_.control, *meter_);
     if (absl::IsCancelled(report.status())) return StopHere("validating");
     RETURN_IF_ERROR(report.status());
@@ -273,7 +277,8 @@ absl::Status Trainer::FinishEpoch(int epoch) {
   state_.epoch = epoch;
   state_.batches = 0;
   state_.epoch_loss_sum = 0.0;
-  state_.epoch_correct = state_.epoch_samples = 0;
+  state_.epoch_metric_sum = 0.0;
+  state_.epoch_samples = 0;
   const bool due = epoch == plan.epochs || epoch % plan.checkpoint_every_epochs == 0;
   if (!due && !std::exchange(checkpoint_due_, false)) return absl::OkStatus();
   checkpoint_due_ = false;
@@ -286,8 +291,10 @@ void Trainer::UpdateBest(const v1::EvaluationReport& report, int epoch) {
     const double ahead =
         options_.plan.select_max ? value - state_.best->value : state_.best->value - value;
     // Small validation splits tie often: then the lower loss decides.
+    // A metric that this split cannot tell is NaN, and worse than any other.
+    const bool first = std::isnan(state_.best->value) && !std::isnan(value);
     const bool better =
-        ahead > 0.0 || (ahead == 0.0 && report.loss() < state_.best->validation.loss());
+        first || ahead > 0.0 || (ahead == 0.0 && report.loss() < state_.best->validation.loss());
     if (!better) return;
   }
   state_.best = BestSoFar{state_.step, epoch, value, report};
@@ -327,7 +334,7 @@ absl::Status Trainer::Finish() {
   if (!test.empty()) {
     meter_->Begin("test", 0, 0, static_cast<int64_t>(test.size()));
     absl::StatusOr<v1::EvaluationReport> report =
-        Evaluate(*model_, *source_, test, options_.plan.batch_size, class_weights_, "test",
+        Evaluate(*model_, *source_, test, options_.plan.batch_size, *task_, "test",
                  options_.control, *meter_);
     if (absl::IsCancelled(report.status())) {
       // The last epoch's checkpoint is there already.

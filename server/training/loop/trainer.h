@@ -20,6 +20,7 @@
 #include "server/training/loop/run_control.h"
 #include "server/training/models/model.h"
 #include "server/training/optim/optimizer.h"
+#include "server/training/tasks/task.h"
 #include "skytrain/v1/job.pb.h"
 
 namespace skytrain::training {
@@ -61,13 +62,16 @@ class Trainer {
 
   // After COMPLETED: with the published weights.
   Model& model() { return *model_; }
+  const Task& task() const { return *task_; }
+  const TaskFacts& facts() const { return facts_; }
+  const BatchSource& source() const { return *source_; }
   const TrainingState& state() const { return state_; }
   const Normalisation& normalisation() const { return source_->normalisation(); }
 
  private:
   // What the device has computed and the host has not looked at yet.
   struct PendingStep {
-    at::Tensor loss, correct;
+    at::Tensor loss, train_sum;
     int64_t step;
     double lr;
   };
@@ -95,7 +99,8 @@ class Trainer {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<ProgressMeter> meter_;
-  at::Tensor class_weights_;  // Undefined: none.
+  std::unique_ptr<Task> task_;
+  TaskFacts facts_;
   int64_t steps_per_epoch_ = 0;
 
   TrainingState state_;

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "absl/types/span.h"
 #include "c10/core/Device.h"
+#include "server/training/tasks/task.h"
 #include "skytrain/v1/event.pb.h"
 
 namespace skytrain::training {
@@ -14,25 +16,70 @@ namespace skytrain::training {
 // N / (K * count of the class): weights that make every class count the same. 0 for an empty class.
 std::vector<double> BalancedClassWeights(absl::Span<const int64_t> class_counts);
 
-// Mean softmax cross entropy of `logits` [N, K] and `labels` int64 [N]; a weighted mean where
-// `class_weights` [K] is defined.
-at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& labels,
-                        const at::Tensor& class_weights);
+// Softmax cross entropy of logits [N, K] and labels int64 [N].
+struct ClassLoss {
+  at::Tensor class_weights = {};  // float32 [K]; undefined: none.
+  // The label has 1 - s + s / K, each other class s / K (Szegedy et al. 2015, arXiv:1512.00567).
+  double label_smoothing = 0.0;
+  // Times (1 - p)^gamma, p the label's probability (Lin et al. 2017, arXiv:1708.02002).
+  double focal_gamma = 0.0;
 
-// Collects a pass over a split on the device; nothing waits for it before Report. Not thread-safe.
-class ClassificationMetrics {
+  // Of each sample, times its class's weight: float32 [N].
+  at::Tensor OfSamples(const at::Tensor& logits, const at::Tensor& labels) const;
+  // Weighted mean, by classes and, where they are defined, by the samples' `weights` [N].
+  at::Tensor Mean(const at::Tensor& logits, const at::Tensor& labels,
+                  const at::Tensor& weights = {}) const;
+  // What each sample counts in that mean, float64 [N].
+  at::Tensor SampleWeights(const at::Tensor& labels, const at::Tensor& weights) const;
+};
+
+// Besides accuracy, recalls and confusion matrix these measures: "macro_f1", the mean of the
+// classes' F1; "ece", the expected calibration error of the predicted class's probability in 15
+// bins of equal width (Guo et al. 2017, arXiv:1706.04599); "roc_auc" and "average_precision", means
+// over the classes of each against the rest; and of each class "precision/CLASS", "f1/CLASS",
+// "roc_auc/CLASS", "average_precision/CLASS". Rankings need all probabilities at once, and are left
+// out where these are more than kMostScores.
+class ClassificationMetrics final : public SplitMetrics {
  public:
-  ClassificationMetrics(int64_t classes, at::Tensor class_weights, const c10::Device& device);
+  ClassificationMetrics(std::vector<std::string> classes, ClassLoss loss,
+                        const c10::Device& device);
 
-  void Add(const at::Tensor& logits, const at::Tensor& labels);
-  v1::EvaluationReport Report(const std::string& split,
-                              const std::vector<std::string>& class_names) const;
+  void Add(const at::Tensor& outputs, const Batch& batch) override;
+  v1::EvaluationReport Report(const std::string& split) const override;
 
  private:
-  const int64_t classes_;
-  const at::Tensor class_weights_;
-  at::Tensor confusion_;  // int64 [K * K]
-  at::Tensor loss_sum_;   // float64 scalar
+  static constexpr int64_t kMostScores = int64_t{1} << 25;
+
+  void AddCalibration(const at::Tensor& probabilities, const at::Tensor& labels);
+  void AddMeasures(v1::EvaluationReport& report) const;
+
+  const std::vector<std::string> classes_;
+  const ClassLoss loss_;
+  at::Tensor confusion_;              // int64 [K * K]
+  at::Tensor loss_sum_, weight_sum_;  // float64 scalars
+  at::Tensor calibration_;            // float64 [15, 3]: samples, sum of probabilities, hits.
+  int64_t scores_kept_ = 0;
+  std::vector<at::Tensor> probabilities_, labels_;  // Of each batch, until they are too many.
+};
+
+// One of K classes. Outputs are logits [N, K].
+class ClassificationTask final : public Task {
+ public:
+  ClassificationTask(std::vector<std::string> classes, ClassLoss loss, const c10::Device& device);
+
+  std::string name() const override { return "classification"; }
+  int64_t outputs() const override { return static_cast<int64_t>(classes_.size()); }
+  at::Tensor Loss(const at::Tensor& outputs, const Batch& batch) const override;
+  std::string train_metric() const override { return "accuracy"; }
+  at::Tensor TrainSum(const at::Tensor& outputs, const Batch& batch) const override;
+  std::unique_ptr<SplitMetrics> Metrics() const override;
+  at::Tensor Predictions(const at::Tensor& outputs) const override;
+  std::vector<std::string> prediction_names() const override { return classes_; }
+
+ private:
+  const std::vector<std::string> classes_;
+  const ClassLoss loss_;
+  const c10::Device device_;
 };
 
 // Fills accuracy, balanced accuracy and recalls of `report` from its confusion matrix.

@@ -62,7 +62,7 @@ std::string Flat(int n, int numbers_each) {
 absl::StatusOr<v1::DatasetManifest> Inspect(const std::string& path) {
   v1::Data data;
   data.set_dataset(path);
-  return InspectDataset(data, "", {});
+  return InspectDataset(data, {}, {});
 }
 
 std::vector<std::string> Counts(const v1::DatasetManifest& manifest) {
@@ -127,6 +127,7 @@ TEST_F(ArraySets, ChannelsMayComeFirstOrBeOne) {
     std::filesystem::rename(dir_.File(name), dir_.File(absl::StrCat("pair/", name)));
   }
   OpenOptions options = OptionsFor(dir_.File("pair"), dir_.File("cache"), 8);
+  options.evaluation = true;
   options.classes = {"7"};  // As in evaluation: one sample cannot be split.
   const auto set = OpenDataset(options);
   ASSERT_TRUE(set.ok()) << set.status();

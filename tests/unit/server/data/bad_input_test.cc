@@ -42,7 +42,7 @@ class BadInput : public testing::Test {
     EXPECT_THAT(std::string(status.message()), HasSubstr(says));
   }
   v1::DatasetManifest Inspect(const OpenOptions& options) {
-    auto manifest = InspectDataset(options.data, options.target, options.data_roots);
+    auto manifest = InspectDataset(options.data, options.targets, options.data_roots);
     EXPECT_TRUE(manifest.ok()) << manifest.status();
     return manifest.ok() ? *manifest : v1::DatasetManifest();
   }
@@ -163,7 +163,7 @@ TEST_F(BadInput, ZipAndGzipCutShortAreRefused) {
 TEST_F(BadInput, UnknownTargetColumnNamesTheNearest) {
   WriteWhole(dir_.File("t.csv"), "a,b,Species\n1,2,x\n3,4,y\n");
   OpenOptions options = Options("t.csv");
-  options.target = "species";
+  options.targets.class_column = "species";
   ExpectRefused(options, "DATA_INVALID", "did you mean \"Species\"?");
 }
 
@@ -220,7 +220,7 @@ TEST_F(BadInput, LoopOfLinksEnds) {
   std::vector<File> files = ImageFiles({{"a", 8}, {"b", 8}});
   files.push_back({"a/loop", "", ".."});
   WriteFolder(dir_.File("set"), files);
-  const auto manifest = InspectDataset(Options("set").data, "", {});
+  const auto manifest = InspectDataset(Options("set").data, {}, {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_LE(manifest->count(), 32);
 }

@@ -38,7 +38,7 @@ std::vector<std::string> ClassNames(const v1::DatasetManifest& manifest) {
 v1::DatasetManifest Inspect(const std::string& path) {
   v1::Data data;
   data.set_dataset(path);
-  auto manifest = InspectDataset(data, "", {});
+  auto manifest = InspectDataset(data, {}, {});
   EXPECT_TRUE(manifest.ok()) << manifest.status();
   return manifest.ok() ? *manifest : v1::DatasetManifest();
 }
@@ -240,6 +240,7 @@ TEST(OpenDataset, MergedClassesAreOneAndDroppedOnesAreInNoSplit) {
     EXPECT_EQ((*set)->labels()[i], (*set)->ids()[i] >= "120" && (*set)->ids()[i] < "130" ? 0 : 1);
   }
   // The same when a model that knows the merged classes is evaluated.
+  options.evaluation = true;
   options.classes = {"z", "c"};
   const auto evaluated = OpenDataset(options);
   ASSERT_TRUE(evaluated.ok()) << evaluated.status();
@@ -269,7 +270,7 @@ TEST(OpenDataset, JoinsImagesAndTableByIdsAsText) {
   in->set_table(dir.File("labels.csv"));
   in->set_id("OBJID");
   in->set_split("part");
-  options.target = "kind";
+  options.targets.class_column = "kind";
   const auto set = OpenDataset(options);
   ASSERT_TRUE(set.ok()) << set.status();
   EXPECT_EQ((*set)->count(), 20);
@@ -278,7 +279,7 @@ TEST(OpenDataset, JoinsImagesAndTableByIdsAsText) {
   EXPECT_EQ((*set)->labels()[3], 1);
   EXPECT_THAT((*set)->test(), SizeIs(5));
   // The class is the only other column: it need not be named.
-  options.target.clear();
+  options.targets.class_column.clear();
   EXPECT_TRUE(OpenDataset(options).ok());
   // Without the split column there are two to choose from.
   in->clear_split();
@@ -289,6 +290,7 @@ TEST(OpenDataset, EvaluationMapsLabelsOntoTheModelsClasses) {
   TempDir dir;
   WriteFolder(dir.File("set"), ImageFiles({{"train/b", 3}, {"test/b", 2}, {"test/c", 4}}));
   auto options = OptionsFor(dir.File("set"), dir.File("cache"));
+  options.evaluation = true;
   options.classes = {"a", "b", "c"};
   auto set = OpenDataset(options);
   ASSERT_TRUE(set.ok()) << set.status();
@@ -302,6 +304,7 @@ TEST(OpenDataset, EvaluationMapsLabelsOntoTheModelsClasses) {
   EXPECT_THAT(std::string(OpenDataset(options).status().message()),
               HasSubstr("did you mean test?"));
   options.evaluation_split = "";
+  options.evaluation = true;
   options.classes = {"a", "b"};
   EXPECT_THAT(std::string(OpenDataset(options).status().message()),
               HasSubstr("classes that the model does not know: c"));
@@ -311,6 +314,7 @@ TEST(OpenDataset, EvaluatesAllSamplesOfASetWithoutSplits) {
   TempDir dir;
   WriteFolder(dir.File("set"), ImageFiles({{"a", 2}, {"b", 1}}));
   auto options = OptionsFor(dir.File("set"), dir.File("cache"));
+  options.evaluation = true;
   options.classes = {"a", "b"};
   EXPECT_THAT((*OpenDataset(options))->test(), SizeIs(3));
 }

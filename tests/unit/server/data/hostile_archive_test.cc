@@ -150,7 +150,7 @@ TEST_F(HostileArchive, BombsAreRefusedByWhatTheyUnpackTo) {
 TEST_F(HostileArchive, ArchiveWithinAnArchiveStaysPacked) {
   Write(WithGood({}), Form::kZip, "inner");
   Write(WithGood({{"a/inner.zip", ReadWhole(dir_.File("inner"))}}), Form::kZip);
-  const auto manifest = InspectDataset(OptionsFor(dir_.File("set"), "").data, "", {});
+  const auto manifest = InspectDataset(OptionsFor(dir_.File("set"), "").data, {}, {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->count(), 20);
 }
@@ -176,7 +176,7 @@ TEST_F(HostileArchive, TarWithoutItsEndMarkIsTakenWithAWarning) {
   const std::string whole = ReadWhole(dir_.File("whole.tar"));
   const size_t used = (whole.find_last_not_of('\0') + 512) / 512 * 512;
   WriteWhole(dir_.File("set"), whole.substr(0, used));
-  const auto manifest = InspectDataset(OptionsFor(dir_.File("set"), "").data, "", {});
+  const auto manifest = InspectDataset(OptionsFor(dir_.File("set"), "").data, {}, {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   ASSERT_EQ(manifest->problems_size(), 1);
   EXPECT_EQ(manifest->problems(0).kind(), "archive_warning");

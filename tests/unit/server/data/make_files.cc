@@ -129,6 +129,12 @@ OpenOptions OptionsFor(const std::string& path, const std::string& cache_dir, in
   return options;
 }
 
+spec::TargetColumns ClassIn(const std::string& column) {
+  spec::TargetColumns targets;
+  targets.class_column = column;
+  return targets;
+}
+
 std::string RealData(const std::string& name) {
   const std::string path = absl::StrCat(SKYTRAIN_SOURCE_DIR, "/../shared/data/", name);
   return std::filesystem::exists(path) ? path : "";

@@ -32,6 +32,9 @@ void WriteFolder(const std::string& folder, const std::vector<File>& files);
 // [split/]class/number.jpg for each (prefix, count), 40x40 pixels.
 std::vector<File> ImageFiles(const std::vector<std::pair<std::string, int>>& counts);
 
+// For a task that asks for the class in `column`.
+spec::TargetColumns ClassIn(const std::string& column);
+
 OpenOptions OptionsFor(const std::string& path, const std::string& cache_dir, int size = 16);
 
 // Where the large real sets are; empty when this machine has none.

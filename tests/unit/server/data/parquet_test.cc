@@ -36,7 +36,7 @@ absl::StatusOr<v1::DatasetManifest> Inspect(const std::string& path,
                                             const std::string& target = "") {
   v1::Data data;
   data.set_dataset(path);
-  return InspectDataset(data, target, {});
+  return InspectDataset(data, ClassIn(target), {});
 }
 
 std::vector<std::string> Counts(const v1::DatasetManifest& manifest) {
@@ -69,7 +69,7 @@ TEST(Parquet, OnlyWantedColumnsAreRead) {
 }
 
 TEST(Parquet, IsATableOfFeatures) {
-  const auto table = LoadFeatureTable(Sample("features.parquet"), "");
+  const auto table = LoadFeatureTable(Sample("features.parquet"), {});
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_THAT(table->columns, ElementsAre("x", "y"));
   EXPECT_THAT(table->features, ElementsAre(1, .5, 2, .25, 3, 2, 4, 3, 5, 4, 6, 5));
@@ -90,7 +90,7 @@ TEST(Parquet, IsACatalogOfImages) {
   data.mutable_files()->add_images(dir.File("images"));
   data.mutable_files()->set_table(Sample("catalog.parquet"));
   data.mutable_files()->set_id("objid");
-  const auto manifest = InspectDataset(data, "kind", {});
+  const auto manifest = InspectDataset(data, ClassIn("kind"), {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->count(), 4);
   EXPECT_THAT(manifest->problems(), IsEmpty());

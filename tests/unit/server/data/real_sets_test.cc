@@ -71,7 +71,7 @@ TEST(RealSets, Iris) {
   OpenOptions options = OptionsFor(Sample("iris.csv"), dir.File("cache"));
   options.data.clear_image();
   for (const char* target : {"", "Species"}) {
-    options.target = target;
+    options.targets.class_column = target;
     const auto set = OpenDataset(options);
     ASSERT_TRUE(set.ok()) << set.status();
     EXPECT_EQ((*set)->count(), 150);
@@ -108,8 +108,8 @@ TEST(RealSets, GalaxyZoo2FiveClasses) {
   files->set_table(RealData("gz2-kaggle5/labels.csv"));
   files->set_id("GalaxyID");
   files->set_split("Split");
-  options.target = "ClassName";
-  const auto manifest = InspectDataset(options.data, options.target, {});
+  options.targets.class_column = "ClassName";
+  const auto manifest = InspectDataset(options.data, options.targets, {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->count(), 2434);
   EXPECT_THAT(manifest->problems(), IsEmpty());
@@ -124,7 +124,7 @@ TEST(RealSets, GalaxyZoo1WithEighteenDigitIds) {
   data.mutable_files()->add_images(tar);
   data.mutable_files()->set_table(RealData("gz1-small/smallCSV_class.csv"));
   data.mutable_files()->set_id("OBJID");
-  const auto manifest = InspectDataset(data, "", {});
+  const auto manifest = InspectDataset(data, {}, {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->count(), 5331);
   EXPECT_THAT(manifest->problems(), IsEmpty());
@@ -141,7 +141,7 @@ TEST(RealSets, DecalsRingsWithDotsInIds) {
   data.mutable_files()->add_images(tar);
   data.mutable_files()->set_table(RealData("decals-rings/ring_catalog.csv"));
   data.mutable_files()->set_id("id_str");
-  const auto manifest = InspectDataset(data, "ring", {});
+  const auto manifest = InspectDataset(data, ClassIn("ring"), {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->count(), 370);
   EXPECT_THAT(manifest->problems(), IsEmpty());
@@ -152,7 +152,7 @@ TEST(RealSets, KaggleZip) {
   if (zip.empty()) GTEST_SKIP() << "kaggle-challenge-mini is not on this machine";
   v1::Data data;
   data.set_dataset(zip);
-  const auto manifest = InspectDataset(data, "", {});
+  const auto manifest = InspectDataset(data, {}, {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->count(), 180);
   EXPECT_EQ(manifest->min_width(), 424);

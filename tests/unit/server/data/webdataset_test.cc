@@ -20,7 +20,7 @@ using ::testing::IsEmpty;
 absl::StatusOr<v1::DatasetManifest> Inspect(const std::string& path, const std::string& target) {
   v1::Data data;
   data.set_dataset(path);
-  return InspectDataset(data, target, {});
+  return InspectDataset(data, ClassIn(target), {});
 }
 
 std::vector<std::string> Counts(const v1::DatasetManifest& manifest) {
@@ -42,6 +42,7 @@ TEST(WebDataset, ClassFilesLabelTheirImages) {
                   {"000/c.cls", "4", ""}},
                  pack);
     OpenOptions options = OptionsFor(path, dir.File("cache"));
+    options.evaluation = true;
     options.classes = {"4", "10"};
     const auto set = OpenDataset(options);
     ASSERT_TRUE(set.ok()) << set.status();

@@ -58,6 +58,11 @@ class InspectorTest : public ::testing::Test {
     options.data_roots = {root_, "/data"};
     return options;
   }
+  static v1::Task Class(const std::string& column) {
+    v1::Task task;
+    task.mutable_classification()->set_target(column);
+    return task;
+  }
   v1::Data Set() const {
     v1::Data data;
     data.set_dataset(root_ + "/set.csv");
@@ -73,7 +78,7 @@ TEST_F(InspectorTest, AnswersWhatTheProbeFoundAndAsksItOnce) {
   ProbeAnswers(manifest);
   Inspector inspector(Options());
   for (int i = 0; i < 3; ++i) {
-    const auto got = inspector.Inspect(Set(), "b", "ada");
+    const auto got = inspector.Inspect(Set(), Class("b"), "ada");
     ASSERT_TRUE(got.ok()) << got.status();
     EXPECT_EQ(got->count(), 42);
   }
@@ -85,11 +90,11 @@ TEST_F(InspectorTest, AnswersWhatTheProbeFoundAndAsksItOnce) {
 TEST_F(InspectorTest, AsksAgainWhenTheSetOrTheQuestionChanged) {
   ProbeAnswers(v1::DatasetManifest());
   Inspector inspector(Options());
-  ASSERT_TRUE(inspector.Inspect(Set(), "b", "ada").ok());
-  ASSERT_TRUE(inspector.Inspect(Set(), "a", "ada").ok());
+  ASSERT_TRUE(inspector.Inspect(Set(), Class("b"), "ada").ok());
+  ASSERT_TRUE(inspector.Inspect(Set(), Class("a"), "ada").ok());
   EXPECT_EQ(Runs().size(), 2u);
   Write(root_ + "/set.csv", "a,b\n1,2\n3,4\n");
-  ASSERT_TRUE(inspector.Inspect(Set(), "b", "ada").ok());
+  ASSERT_TRUE(inspector.Inspect(Set(), Class("b"), "ada").ok());
   EXPECT_EQ(Runs().size(), 3u);
 }
 
@@ -97,10 +102,10 @@ TEST_F(InspectorTest, ViewsAndAugmentationDoNotChangeTheQuestion) {
   ProbeAnswers(v1::DatasetManifest());
   Inspector inspector(Options());
   v1::Data data = Set();
-  ASSERT_TRUE(inspector.Inspect(data, "b", "ada").ok());
+  ASSERT_TRUE(inspector.Inspect(data, Class("b"), "ada").ok());
   data.mutable_image()->set_size(64);
   data.mutable_augment()->set_flip(true);
-  ASSERT_TRUE(inspector.Inspect(data, "b", "ada").ok());
+  ASSERT_TRUE(inspector.Inspect(data, Class("b"), "ada").ok());
   EXPECT_EQ(Runs().size(), 1u);
 }
 
@@ -114,7 +119,7 @@ TEST_F(InspectorTest, ErrorsOfTheProbeKeepTheirReasonAndAreNotRemembered) {
   ProbeAnswers(status, 1);
   Inspector inspector(Options());
   for (int i = 0; i < 2; ++i) {
-    const auto got = inspector.Inspect(Set(), "", "ada");
+    const auto got = inspector.Inspect(Set(), Class(""), "ada");
     EXPECT_EQ(got.status().code(), absl::StatusCode::kNotFound);
     EXPECT_EQ(ReasonOf(got.status()), "DATA_NOT_FOUND");
     EXPECT_EQ(got.status().message(), "no such set");
@@ -135,27 +140,28 @@ TEST_F(InspectorTest, BrokenProbesAreTold) {
   for (const auto& test : kCases) {
     Probe(test.body);
     Inspector inspector(Options());
-    const auto got = inspector.Inspect(Set(), "", "ada");
+    const auto got = inspector.Inspect(Set(), Class(""), "ada");
     EXPECT_FALSE(got.ok()) << test.body;
     EXPECT_NE(got.status().message().find(test.expected), absl::string_view::npos) << got.status();
   }
   Inspector::Options options = Options();
   options.probe_binary = root_ + "/absent";
-  EXPECT_EQ(ReasonOf(Inspector(options).Inspect(Set(), "", "ada").status()), "PROBE_FAILED");
+  EXPECT_EQ(ReasonOf(Inspector(options).Inspect(Set(), Class(""), "ada").status()), "PROBE_FAILED");
 }
 
 TEST_F(InspectorTest, SlowProbeIsKilled) {
   Probe("exec sleep 60");
   Inspector::Options options = Options();
   options.timeout = absl::Milliseconds(50);
-  EXPECT_EQ(ReasonOf(Inspector(options).Inspect(Set(), "", "ada").status()), "PROBE_TIMEOUT");
+  EXPECT_EQ(ReasonOf(Inspector(options).Inspect(Set(), Class(""), "ada").status()),
+            "PROBE_TIMEOUT");
 }
 
 TEST_F(InspectorTest, ShutdownEndsARunningProbe) {
   Probe("exec sleep 60");
   Inspector inspector(Options());
   std::thread asker([&] {
-    const absl::Status refused = inspector.Inspect(Set(), "", "ada").status();
+    const absl::Status refused = inspector.Inspect(Set(), Class(""), "ada").status();
     EXPECT_EQ(ReasonOf(refused), "DRAINING");
     EXPECT_GT(RetryDelayOf(refused).value_or(absl::ZeroDuration()), absl::ZeroDuration());
   });
@@ -174,7 +180,7 @@ TEST_F(InspectorTest, AskersOfTheSameSetShareOneProbe) {
   std::vector<std::thread> askers;
   for (int i = 0; i < 4; ++i) {
     askers.emplace_back([&] {
-      const auto got = inspector.Inspect(Set(), "b", "ada");
+      const auto got = inspector.Inspect(Set(), Class("b"), "ada");
       ASSERT_TRUE(got.ok()) << got.status();
       EXPECT_EQ(got->count(), 7);
     });
@@ -191,10 +197,10 @@ TEST_F(InspectorTest, RemembersOnlyTheNewestSets) {
   options.max_remembered = 2;
   Inspector inspector(options);
   for (const char* target : {"a", "b", "c"})
-    ASSERT_TRUE(inspector.Inspect(Set(), target, "ada").ok());
-  ASSERT_TRUE(inspector.Inspect(Set(), "c", "ada").ok());
+    ASSERT_TRUE(inspector.Inspect(Set(), Class(target), "ada").ok());
+  ASSERT_TRUE(inspector.Inspect(Set(), Class("c"), "ada").ok());
   EXPECT_EQ(Runs().size(), 3u);
-  ASSERT_TRUE(inspector.Inspect(Set(), "a", "ada").ok());
+  ASSERT_TRUE(inspector.Inspect(Set(), Class("a"), "ada").ok());
   EXPECT_EQ(Runs().size(), 4u);
 }
 

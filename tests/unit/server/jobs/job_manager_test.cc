@@ -87,7 +87,7 @@ TEST(CreateJob, ValidateOnlyStoresNothing) {
 
 TEST(CreateJob, WrongSpecsMissingDataAndTooManyDevicesLeaveNothingBehind) {
   JobWorld world;
-  world.options().manifest = [](const v1::Data& data, const std::string&,
+  world.options().manifest = [](const v1::Data& data, const v1::Task&,
                                 const std::string&) -> absl::StatusOr<v1::DatasetManifest> {
     return ErrorWithReason(absl::StatusCode::kNotFound, "DATA_NOT_FOUND", data.dataset());
   };

@@ -77,7 +77,7 @@ TEST_F(Probe, TakesTheTargetOfATable) {
   v1::InspectDatasetRequest request;
   request.mutable_data()->set_dataset(Sample("old_faithful.csv"));
   EXPECT_EQ(Ask(request), 1);  // Two columns of numbers: which is the class?
-  request.set_target("waiting");
+  request.mutable_task()->mutable_classification()->set_target("waiting");
   ASSERT_EQ(Ask(request), 0);
   v1::DatasetManifest manifest;
   ASSERT_TRUE(manifest.ParseFromString(ReadWhole(dir_.File("out"))));

@@ -45,7 +45,7 @@ TEST(MakePlan, FillsInTheDefaultsOfTheProtosComments) {
   EXPECT_EQ(plan->checkpoint_keep, 2);
   EXPECT_EQ(plan->cpus, 2);
   EXPECT_EQ(plan->gpus, 0);
-  EXPECT_FALSE(plan->balanced_class_weights);
+  EXPECT_FALSE(plan->task.balanced_class_weights);
 }
 
 TEST(MakePlan, RefusesWhatItKnowsByNameOnly) {
@@ -142,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(
          "train.select.metric", "did you mean val/accuracy?"},
         {"MetricOfTraining",
          [](auto& e) { e.mutable_train()->mutable_select()->set_metric("train/loss"); },
-         "train.select.metric", "val/loss, val/accuracy, val/balanced_accuracy"},
+         "train.select.metric", "val/accuracy, val/balanced_accuracy, val/loss"},
         {"NegativeLr", [](auto& e) { e.mutable_optimizer()->mutable_sgd()->set_lr(-0.1); },
          "optimizer.sgd.lr", "greater than 0, not -0.1"},
         {"InfiniteLr", [](auto& e) { e.mutable_optimizer()->mutable_adam()->set_lr(kInf); },

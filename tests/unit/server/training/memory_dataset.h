@@ -41,6 +41,15 @@ class MemoryDataset final : public data::Dataset {
     return set;
   }
 
+  // Numbers [count, names] instead of the classes.
+  void SetTargets(std::vector<std::string> names, std::vector<float> values) {
+    classes_.clear();
+    labels_.assign(labels_.size(), 0);
+    target_names_ = std::move(names);
+    targets_ = std::move(values);
+  }
+  void SetWeights(std::vector<float> weights) { weights_ = std::move(weights); }
+
   MemoryDataset(MemoryDataset&&) = default;  // Moves keep the vectors' memory, so the spans hold.
   std::vector<uint8_t>& bytes() { return bytes_; }
   std::vector<float>& values() { return values_; }

@@ -1,0 +1,112 @@
+#include "absl/strings/str_cat.h"
+#include "server/spec/decision_tree.h"
+
+namespace skytrain::spec {
+namespace {
+
+class TreeBuilder {
+ public:
+  // `suffix` goes between a question's name and its answers' in the names of columns.
+  explicit TreeBuilder(std::string suffix) : suffix_(std::move(suffix)) {}
+
+  // `after`: "question_answer" of those that lead here.
+  TreeBuilder& Ask(const std::string& name, const std::vector<std::string>& answers,
+                   const std::vector<std::pair<std::string, std::string>>& after = {}) {
+    v1::DecisionTree::Question& question = *tree_.add_questions();
+    question.set_name(name);
+    for (const std::string& answer : answers) question.add_answers(Column(name, answer));
+    for (size_t i = 0; i < after.size(); ++i) {
+      const std::string column = Column(after[i].first, after[i].second);
+      if (i == 0) {
+        question.set_after(column);
+      } else {
+        question.add_or_after(column);
+      }
+    }
+    return *this;
+  }
+  v1::DecisionTree Tree() { return std::move(tree_); }
+
+ private:
+  std::string Column(const std::string& question, const std::string& answer) const {
+    return absl::StrCat(question, suffix_, "_", answer);
+  }
+
+  const std::string suffix_;
+  v1::DecisionTree tree_;
+};
+
+// As the challenge normalised its table: question 6, about odd features, is not weighted by the
+// answers before it, and 5, about the bulge, follows both answers to 4.
+v1::DecisionTree Kaggle37() {
+  const struct {
+    const char* name;
+    int answers;
+    const char* after;
+    const char* or_after;
+  } kQuestions[] = {
+      {"smooth", 3, "", ""},          {"edge_on", 2, "1.2", ""},     {"bar", 2, "2.2", ""},
+      {"spiral", 2, "2.2", ""},       {"bulge", 4, "4.1", "4.2"},    {"odd", 2, "", ""},
+      {"rounded", 3, "1.1", ""},      {"odd_feature", 7, "6.1", ""}, {"bulge_shape", 3, "2.1", ""},
+      {"arms_winding", 3, "4.1", ""}, {"arms_number", 6, "4.1", ""}};
+  v1::DecisionTree tree;
+  for (const auto& asked : kQuestions) {
+    v1::DecisionTree::Question& question = *tree.add_questions();
+    question.set_name(asked.name);
+    for (int a = 1; a <= asked.answers; ++a) {
+      question.add_answers(absl::StrCat("Class", tree.questions_size(), ".", a));
+    }
+    if (*asked.after != '\0') question.set_after(absl::StrCat("Class", asked.after));
+    if (*asked.or_after != '\0') question.add_or_after(absl::StrCat("Class", asked.or_after));
+  }
+  return tree;
+}
+
+v1::DecisionTree Gz2() {
+  return TreeBuilder("-gz2")
+      .Ask("smooth-or-featured", {"smooth", "featured-or-disk", "artifact"})
+      .Ask("disk-edge-on", {"yes", "no"}, {{"smooth-or-featured", "featured-or-disk"}})
+      .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("bar", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("bulge-size", {"dominant", "obvious", "just-noticeable", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("something-odd", {"yes", "no"},
+           {{"smooth-or-featured", "smooth"}, {"smooth-or-featured", "featured-or-disk"}})
+      .Ask("how-rounded", {"round", "in-between", "cigar"}, {{"smooth-or-featured", "smooth"}})
+      .Ask("bulge-shape", {"round", "boxy", "no-bulge"}, {{"disk-edge-on", "yes"}})
+      .Ask("spiral-winding", {"tight", "medium", "loose"}, {{"has-spiral-arms", "yes"}})
+      .Ask("spiral-arm-count", {"1", "2", "3", "4", "more-than-4", "cant-tell"},
+           {{"has-spiral-arms", "yes"}})
+      .Tree();
+}
+
+v1::DecisionTree Decals(const std::string& suffix) {
+  return TreeBuilder(suffix)
+      .Ask("smooth-or-featured", {"smooth", "featured-or-disk", "artifact"})
+      .Ask("disk-edge-on", {"yes", "no"}, {{"smooth-or-featured", "featured-or-disk"}})
+      .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("bar", {"strong", "weak", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("bulge-size", {"dominant", "large", "moderate", "small", "none"},
+           {{"disk-edge-on", "no"}})
+      .Ask("how-rounded", {"round", "in-between", "cigar-shaped"},
+           {{"smooth-or-featured", "smooth"}})
+      .Ask("edge-on-bulge", {"boxy", "none", "rounded"}, {{"disk-edge-on", "yes"}})
+      .Ask("spiral-winding", {"tight", "medium", "loose"}, {{"has-spiral-arms", "yes"}})
+      .Ask("spiral-arm-count", {"1", "2", "3", "4", "more-than-4", "cant-tell"},
+           {{"has-spiral-arms", "yes"}})
+      .Ask("merging", {"none", "minor-disturbance", "major-disturbance", "merger"},
+           {{"smooth-or-featured", "smooth"}, {"smooth-or-featured", "featured-or-disk"}})
+      .Tree();
+}
+
+}  // namespace
+
+v1::DecisionTree BuiltinTree(const std::string& name) {
+  if (name == "kaggle37") return Kaggle37();
+  if (name == "gz2") return Gz2();
+  if (name == "decals") return Decals("");
+  if (name == "decals_dr5") return Decals("-dr5");
+  if (name == "decals_dr8") return Decals("-dr8");
+  return {};
+}
+
+}  // namespace skytrain::spec

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/statusor.h"
+#include "c10/core/Device.h"
+#include "server/data/dataset.h"
+#include "server/spec/plan.h"
+#include "server/training/input/batch_stream.h"
+#include "skytrain/v1/event.pb.h"
+
+namespace skytrain::training {
+
+// Collects a pass over a split on the device; nothing waits for it before Report. Not thread-safe.
+class SplitMetrics {
+ public:
+  virtual ~SplitMetrics() = default;
+  // `outputs` float32 [N, Task::outputs()], of the samples of `batch`.
+  virtual void Add(const at::Tensor& outputs, const Batch& batch) = 0;
+  virtual v1::EvaluationReport Report(const std::string& split) const = 0;
+};
+
+// What a model is asked: how many numbers its last layer puts out, what they are worth, and how
+// good they are. Immutable. A task is one class below this folder, made by MakeTask.
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  // What it is called in reports: "classification".
+  virtual std::string name() const = 0;
+  // Values of the model's last layer.
+  virtual int64_t outputs() const = 0;
+
+  // Mean loss of a batch, weighted where samples have weights: a float32 scalar. Records gradients.
+  virtual at::Tensor Loss(const at::Tensor& outputs, const Batch& batch) const = 0;
+
+  // The metric of training epochs, without "train/": TrainMetric of the mean over an epoch's
+  // samples, TrainSum being the sum over a batch's (a scalar of any type).
+  virtual std::string train_metric() const = 0;
+  virtual at::Tensor TrainSum(const at::Tensor& outputs, const Batch& batch) const = 0;
+  virtual double TrainMetric(double mean) const { return mean; }
+
+  // Outlived by the task.
+  virtual std::unique_ptr<SplitMetrics> Metrics() const = 0;
+
+  // What users get, float32 [N, prediction_names()]: probabilities, numbers in the targets' units,
+  // fractions.
+  virtual at::Tensor Predictions(const at::Tensor& outputs) const = 0;
+  virtual std::vector<std::string> prediction_names() const = 0;
+};
+
+// What a task knows of the data that it was trained on. Part of the model's card.
+struct TaskFacts {
+  std::vector<std::string> classes;
+  std::vector<double> class_weights;  // Of the loss, one a class; empty: none.
+  // Of each target of a regression. A deviation is never 0.
+  std::vector<double> target_mean, target_deviation;
+};
+
+// From the train split of `dataset`.
+TaskFacts FactsOf(const spec::TaskPlan& plan, const data::Dataset& dataset);
+
+// FAILED_PRECONDITION (DATA_INVALID) when the data is not for this task.
+absl::StatusOr<std::unique_ptr<Task>> MakeTask(const spec::TaskPlan& plan, TaskFacts facts,
+                                               const c10::Device& device);
+
+// Mean of per-sample losses float32 [N], weighted where `weights` [N] is defined.
+at::Tensor WeightedMean(const at::Tensor& losses, const at::Tensor& weights);
+
+// The same over many batches, in float64 on the device.
+class LossSum {
+ public:
+  explicit LossSum(const c10::Device& device);
+  void Add(const at::Tensor& losses, const at::Tensor& weights);
+  int64_t count() const { return count_; }  // Of samples.
+  double Mean() const;
+
+ private:
+  int64_t count_ = 0;
+  at::Tensor sum_, weight_;
+};
+
+}  // namespace skytrain::training

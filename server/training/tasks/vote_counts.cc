@@ -1,0 +1,125 @@
+#include "server/training/tasks/vote_counts.h"
+
+#include <cmath>
+
+#include "ATen/ATen.h"
+#include "ATen/core/grad_mode.h"
+#include "server/training/tasks/error_sums.h"
+
+namespace skytrain::training {
+
+at::Tensor DirichletMultinomialLoss(const at::Tensor& concentrations, const at::Tensor& counts) {
+  const at::Tensor total = counts.sum(1);
+  const at::Tensor concentration = concentrations.sum(1);
+  return (total + concentration).lgamma() - concentration.lgamma() - (total + 1).lgamma() +
+         ((counts + 1).lgamma() + concentrations.lgamma() - (counts + concentrations).lgamma())
+             .sum(1);
+}
+
+class VoteCountsTask::Votes final : public SplitMetrics {
+ public:
+  explicit Votes(const VoteCountsTask& task)
+      : task_(task), loss_(task.device_), losses_(Zeros()), errors_(Zeros()), asked_(Zeros()) {}
+
+  void Add(const at::Tensor& outputs, const Batch& batch) override {
+    const at::NoGradGuard no_grad;
+    const at::Tensor losses = task_.QuestionLosses(outputs, batch);
+    const auto [errors, asked] = task_.QuestionErrors(outputs, batch);
+    loss_.Add(losses.sum(1), batch.weights);
+    losses_ += losses.to(at::kDouble).sum(0);
+    errors_ += errors.to(at::kDouble).sum(0);
+    asked_ += asked.to(at::kDouble).sum(0);
+  }
+
+  // Of each question: its share of the loss, and the RMSE of its fractions over the samples of
+  // which somebody was asked; NaN where that is none.
+  v1::EvaluationReport Report(const std::string& split) const override {
+    v1::EvaluationReport report;
+    report.set_task(task_.name());
+    report.set_split(split);
+    report.set_count(loss_.count());
+    report.set_loss(loss_.Mean());
+    const at::Tensor losses = (losses_ / static_cast<double>(loss_.count())).cpu();
+    const at::Tensor rmse = (errors_ / asked_).sqrt().cpu();
+    AddMeasure(report, "rmse", (errors_.sum() / asked_.sum()).sqrt().item<double>());
+    for (size_t q = 0; q < task_.tree_.questions.size(); ++q) {
+      const std::string& name = task_.tree_.questions[q].name;
+      AddMeasure(report, "loss/" + name, losses.const_data_ptr<double>()[q]);
+      AddMeasure(report, "rmse/" + name, rmse.const_data_ptr<double>()[q]);
+    }
+    return report;
+  }
+
+ private:
+  at::Tensor Zeros() const {
+    return at::zeros({static_cast<int64_t>(task_.tree_.questions.size())},
+                     at::TensorOptions(task_.device_).dtype(at::kDouble));
+  }
+
+  const VoteCountsTask& task_;
+  LossSum loss_;
+  at::Tensor losses_, errors_, asked_;  // float64 [questions]
+};
+
+VoteCountsTask::VoteCountsTask(const spec::TaskPlan& plan, const c10::Device& device)
+    : tree_(plan.tree), device_(device) {}
+
+at::Tensor VoteCountsTask::Concentrations(const at::Tensor& outputs) const {
+  return outputs.to(at::kFloat).sigmoid() * 100 + 1;
+}
+
+at::Tensor VoteCountsTask::QuestionLosses(const at::Tensor& outputs, const Batch& batch) const {
+  const at::Tensor concentrations = Concentrations(outputs);
+  std::vector<at::Tensor> losses;
+  for (const spec::TreePlan::Question& question : tree_.questions) {
+    losses.push_back(
+        DirichletMultinomialLoss(concentrations.narrow(1, question.first, question.answers),
+                                 batch.targets.narrow(1, question.first, question.answers)));
+  }
+  return at::stack(losses, 1);
+}
+
+std::pair<at::Tensor, at::Tensor> VoteCountsTask::QuestionErrors(const at::Tensor& outputs,
+                                                                 const Batch& batch) const {
+  const at::Tensor predicted = Predictions(outputs);
+  std::vector<at::Tensor> errors, asked;
+  for (const spec::TreePlan::Question& question : tree_.questions) {
+    const at::Tensor counts = batch.targets.narrow(1, question.first, question.answers);
+    const at::Tensor total = counts.sum(1, /*keepdim=*/true);
+    const at::Tensor error =
+        predicted.narrow(1, question.first, question.answers) - counts / total.clamp_min(1);
+    asked.push_back((total.squeeze(1) > 0).to(at::kFloat));
+    errors.push_back(error.square().mean(1) * asked.back());
+  }
+  return {at::stack(errors, 1), at::stack(asked, 1)};
+}
+
+at::Tensor VoteCountsTask::Loss(const at::Tensor& outputs, const Batch& batch) const {
+  return WeightedMean(QuestionLosses(outputs, batch).sum(1), batch.weights);
+}
+
+at::Tensor VoteCountsTask::TrainSum(const at::Tensor& outputs, const Batch& batch) const {
+  const auto [errors, asked] = QuestionErrors(outputs, batch);
+  return (errors.sum(1) / asked.sum(1).clamp_min(1)).sum();
+}
+
+double VoteCountsTask::TrainMetric(double mean) const { return std::sqrt(mean); }
+
+std::unique_ptr<SplitMetrics> VoteCountsTask::Metrics() const {
+  return std::make_unique<Votes>(*this);
+}
+
+at::Tensor VoteCountsTask::Predictions(const at::Tensor& outputs) const {
+  const at::Tensor concentrations = Concentrations(outputs);
+  std::vector<at::Tensor> fractions(tree_.columns.size());
+  for (const spec::TreePlan::Question& question : tree_.questions) {
+    const at::Tensor of_question = concentrations.narrow(1, question.first, question.answers);
+    const at::Tensor shares = of_question / of_question.sum(1, /*keepdim=*/true);
+    for (int a = 0; a < question.answers; ++a) {
+      fractions[question.first + a] = shares.narrow(1, a, 1);
+    }
+  }
+  return at::cat(fractions, 1);
+}
+
+}  // namespace skytrain::training

@@ -1,0 +1,88 @@
+#include "server/training/tasks/vote_fractions.h"
+
+#include <cmath>
+
+#include "ATen/ATen.h"
+#include "server/training/tasks/error_sums.h"
+
+namespace skytrain::training {
+
+class VoteFractionsTask::Errors final : public SplitMetrics {
+ public:
+  explicit Errors(const VoteFractionsTask& task)
+      : task_(task), loss_(task.device_), errors_(task.tree_.columns, {}, task.device_) {}
+
+  void Add(const at::Tensor& outputs, const Batch& batch) override {
+    loss_.Add(task_.SampleLosses(outputs, batch), batch.weights);
+    errors_.Add(task_.Predictions(outputs), batch.targets);
+  }
+
+  v1::EvaluationReport Report(const std::string& split) const override {
+    v1::EvaluationReport report;
+    report.set_task(task_.name());
+    report.set_split(split);
+    report.set_count(loss_.count());
+    report.set_loss(loss_.Mean());
+    errors_.AddRmse(report);
+    return report;
+  }
+
+ private:
+  const VoteFractionsTask& task_;
+  LossSum loss_;
+  ErrorSums errors_;
+};
+
+VoteFractionsTask::VoteFractionsTask(const spec::TaskPlan& plan, const c10::Device& device)
+    : tree_(plan.tree), cross_entropy_(plan.vote_cross_entropy), device_(device) {}
+
+at::Tensor VoteFractionsTask::SampleLosses(const at::Tensor& outputs, const Batch& batch) const {
+  if (!cross_entropy_) {
+    return at::mse_loss(Predictions(outputs), batch.targets, at::Reduction::None).mean(1);
+  }
+  // A target is its question's share times the fraction of those who were asked, so the sum is
+  // weighted by these as it stands.
+  const at::Tensor logits = outputs.to(at::kFloat);
+  at::Tensor losses = at::zeros({outputs.size(0)}, logits.options());
+  for (const spec::TreePlan::Question& question : tree_.questions) {
+    const at::Tensor log_shares = logits.narrow(1, question.first, question.answers).log_softmax(1);
+    losses =
+        losses - (log_shares * batch.targets.narrow(1, question.first, question.answers)).sum(1);
+  }
+  return losses;
+}
+
+at::Tensor VoteFractionsTask::Loss(const at::Tensor& outputs, const Batch& batch) const {
+  return WeightedMean(SampleLosses(outputs, batch), batch.weights);
+}
+
+at::Tensor VoteFractionsTask::TrainSum(const at::Tensor& outputs, const Batch& batch) const {
+  return (Predictions(outputs) - batch.targets).square().mean(1).sum();
+}
+
+double VoteFractionsTask::TrainMetric(double mean) const { return std::sqrt(mean); }
+
+std::unique_ptr<SplitMetrics> VoteFractionsTask::Metrics() const {
+  return std::make_unique<Errors>(*this);
+}
+
+at::Tensor VoteFractionsTask::Predictions(const at::Tensor& outputs) const {
+  const at::Tensor logits = outputs.to(at::kFloat);
+  std::vector<at::Tensor> columns(tree_.columns.size());  // Each [N, 1].
+  for (const spec::TreePlan::Question& question : tree_.questions) {
+    at::Tensor fractions = logits.narrow(1, question.first, question.answers).softmax(1);
+    if (!question.after.empty()) {
+      at::Tensor asked = columns[question.after[0]];
+      for (size_t i = 1; i < question.after.size(); ++i) {
+        asked = asked + columns[question.after[i]];
+      }
+      fractions = fractions * asked;
+    }
+    for (int a = 0; a < question.answers; ++a) {
+      columns[question.first + a] = fractions.narrow(1, a, 1);
+    }
+  }
+  return at::cat(columns, 1);
+}
+
+}  // namespace skytrain::training
