@@ -323,15 +323,17 @@ void WriteReport(const v1::EvaluationReport& report, JsonWriter& json) {
   json.Number(report.count());
   json.Key("loss");
   json.Number(report.loss());
-  json.Key("task");
-  json.String(report.task());
-  json.Key("measures");
-  json.BeginObject();
-  for (const auto& measure : report.measures()) {
-    json.Key(measure.name());
-    json.Number(measure.value());
+  if (!report.task().empty()) {  // Reports of older workers have neither.
+    json.Key("task");
+    json.String(report.task());
+    json.Key("measures");
+    json.BeginObject();
+    for (const auto& measure : report.measures()) {
+      json.Key(measure.name());
+      json.Number(measure.value());
+    }
+    json.EndObject();
   }
-  json.EndObject();
   if (report.classes_size() > 0) WriteClasses(report, json);
   json.EndObject();
 }

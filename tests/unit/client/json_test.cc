@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
+
+#include "client/render/report.h"
 
 namespace skytrain::client {
 namespace {
@@ -95,6 +98,25 @@ TEST(ReportJson, ConfusionMatrixIsSquare) {
             R"("classes": ["spiral", "round"], "recall": [0.8, 1], )"
             R"("confusion_matrix": [[4, 1], [0, 5]]})"
             "\n");
+}
+
+TEST(ReportJson, TaskWithoutClassesHasItsMeasures) {
+  v1::EvaluationReport report;
+  report.set_task("regression");
+  report.set_split("test");
+  report.set_count(54);
+  report.set_loss(0.25);
+  for (const auto& [name, value] : {std::pair{"rmse", 6.5}, std::pair{"r2", std::nan("")}}) {
+    auto* measure = report.add_measures();
+    measure->set_name(name);
+    measure->set_value(value);
+  }
+  JsonWriter json(/*pretty=*/false);
+  WriteReport(report, json);
+  EXPECT_EQ(json.Finish(), R"({"split": "test", "count": 54, "loss": 0.25, "task": "regression", )"
+                           R"("measures": {"rmse": 6.5, "r2": "NaN"}})"
+                           "\n");
+  EXPECT_EQ(ReportLine(report), "test rmse 6.5  r2 nan  loss 0.25  (54 samples)");
 }
 
 TEST(JsonWriter, PrettyDocumentIsIndented) {

@@ -2,8 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <numeric>
+#include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -155,13 +154,11 @@ TEST_F(TargetsTest, EvaluationTakesTheWholeSet) {
   EXPECT_THAT((*set)->test(), SizeIs(6));
 }
 
+// The zip with its table, and the same in Hugging Face's layout.
 TEST_F(TargetsTest, ThirtySevenVoteFractionsOfTheGalaxyChallenge) {
   const std::string folder = RealData("kaggle-challenge-mini");
-  if (folder.empty()) GTEST_SKIP() << "kaggle-challenge-mini is not on this machine";
-  v1::Files& files = *options_.data.mutable_files();
-  files.set_images(0, folder + "/images_training_rev1.zip");
-  files.set_table(folder + "/training_solutions_rev1.csv");
-  files.set_id("GalaxyID");
+  const std::string shards = RealData("formats/hf-parquet");
+  if (folder.empty() || shards.empty()) GTEST_SKIP() << "the sets are not on this machine";
   options_.targets.values.clear();
   const int answers[] = {3, 2, 2, 2, 4, 2, 3, 7, 3, 3, 6};
   for (int q = 1; q <= 11; ++q) {
@@ -171,6 +168,10 @@ TEST_F(TargetsTest, ThirtySevenVoteFractionsOfTheGalaxyChallenge) {
   }
   options_.targets.lowest = 0;
   options_.targets.highest = 1;
+  v1::Files& files = *options_.data.mutable_files();
+  files.set_images(0, folder + "/images_training_rev1.zip");
+  files.set_table(folder + "/training_solutions_rev1.csv");
+  files.set_id("GalaxyID");
   const auto set = OpenDataset(options_);
   ASSERT_TRUE(set.ok()) << set.status();
   ASSERT_EQ((*set)->count(), 180);
@@ -181,6 +182,16 @@ TEST_F(TargetsTest, ThirtySevenVoteFractionsOfTheGalaxyChallenge) {
   for (int64_t i = 0; i < 180; ++i) {
     const float* row = (*set)->targets().data() + i * 37;
     EXPECT_NEAR(row[0] + row[1] + row[2], 1, 1e-5) << (*set)->ids()[i];
+  }
+
+  options_.data.set_dataset(shards + "/votes37-00000-of-00001.parquet");
+  const auto shard = OpenDataset(options_);
+  ASSERT_TRUE(shard.ok()) << shard.status();
+  ASSERT_EQ((*shard)->count(), 180);
+  std::map<std::string, float> first;
+  for (int64_t i = 0; i < 180; ++i) first[(*shard)->ids()[i]] = (*shard)->targets()[i * 37];
+  for (int64_t i = 0; i < 180; ++i) {
+    EXPECT_EQ(first.at((*set)->ids()[i]), (*set)->targets()[i * 37]) << (*set)->ids()[i];
   }
 }
 
