@@ -47,6 +47,14 @@ void MakePathsAbsolute(const Target& target, v1::Data& data) {
   v1::Files& files = *data.mutable_files();
   for (std::string& path : *files.mutable_images()) path = AbsolutePath(target, path);
   files.set_table(AbsolutePath(target, files.table()));
+  if (!data.has_splits()) return;
+  v1::Splits& splits = *data.mutable_splits();
+  const auto make_absolute = [&](v1::Split& split) {
+    if (split.has_table()) split.set_table(AbsolutePath(target, split.table()));
+  };
+  if (splits.has_train()) make_absolute(*splits.mutable_train());
+  if (splits.has_validation()) make_absolute(*splits.mutable_validation());
+  if (splits.has_test()) make_absolute(*splits.mutable_test());
 }
 
 absl::Status Inspect(Context& context, Client& client, const v1::Data& data, const v1::Task& task) {

@@ -71,7 +71,18 @@ absl::Status UploadData(Context& context, Client& client, const v1::Data& typed,
   for (int i = 0; i < typed.files().images_size(); ++i) {
     RETURN_IF_ERROR(send(typed.files().images(i), data.mutable_files()->mutable_images(i)));
   }
-  return send(typed.files().table(), data.mutable_files()->mutable_table());
+  RETURN_IF_ERROR(send(typed.files().table(), data.mutable_files()->mutable_table()));
+  if (!typed.has_splits()) return absl::OkStatus();
+  const auto send_table = [&](const v1::Split& said, v1::Split* split) -> absl::Status {
+    return said.has_table() ? send(said.table(), split->mutable_table()) : absl::OkStatus();
+  };
+  v1::Splits& splits = *data.mutable_splits();
+  const v1::Splits& said = typed.splits();
+  if (said.has_train()) RETURN_IF_ERROR(send_table(said.train(), splits.mutable_train()));
+  if (said.has_validation()) {
+    RETURN_IF_ERROR(send_table(said.validation(), splits.mutable_validation()));
+  }
+  return said.has_test() ? send_table(said.test(), splits.mutable_test()) : absl::OkStatus();
 }
 
 }  // namespace skytrain::client

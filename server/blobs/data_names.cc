@@ -13,6 +13,14 @@ std::vector<std::string*> PlacesOf(v1::Data& data) {
   if (!data.has_files()) return places;
   for (std::string& images : *data.mutable_files()->mutable_images()) places.push_back(&images);
   places.push_back(data.mutable_files()->mutable_table());
+  if (!data.has_splits()) return places;
+  v1::Splits& splits = *data.mutable_splits();
+  const auto add = [&](v1::Split& split) {
+    if (split.has_table()) places.push_back(split.mutable_table());
+  };
+  if (splits.has_train()) add(*splits.mutable_train());
+  if (splits.has_validation()) add(*splits.mutable_validation());
+  if (splits.has_test()) add(*splits.mutable_test());
   return places;
 }
 

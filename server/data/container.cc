@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "common/status_macros.h"
 #include "server/data/array_file.h"
 #include "server/data/data_errors.h"
@@ -18,18 +19,23 @@
 namespace skytrain::data {
 namespace {
 
+constexpr absl::string_view kFitsSuffixes[] = {".fits", ".fit", ".fts"};
 constexpr absl::string_view kImageSuffixes[] = {".jpg", ".jpeg", ".png",  ".gif",
                                                 ".bmp", ".tif",  ".tiff", ".webp"};
 
-// Length of the suffix when it is one of an image, else 0.
-size_t ImageSuffixLength(absl::string_view path) {
-  for (const absl::string_view suffix : kImageSuffixes) {
+// Length of the suffix when it is one of `suffixes`, else 0.
+size_t SuffixLength(absl::string_view path, absl::Span<const absl::string_view> suffixes) {
+  for (const absl::string_view suffix : suffixes) {
     if (path.size() > suffix.size() &&
         absl::EqualsIgnoreCase(path.substr(path.size() - suffix.size()), suffix)) {
       return suffix.size();
     }
   }
   return 0;
+}
+
+size_t ImageSuffixLength(absl::string_view path) {
+  return std::max(SuffixLength(path, kImageSuffixes), SuffixLength(path, kFitsSuffixes));
 }
 
 }  // namespace
@@ -109,9 +115,11 @@ absl::StatusOr<std::unique_ptr<Container>> OpenContainer(const std::string& reso
 }
 
 bool HasImageSuffix(absl::string_view path) { return ImageSuffixLength(path) > 0; }
+bool HasFitsSuffix(absl::string_view path) { return SuffixLength(path, kFitsSuffixes) > 0; }
 
 bool HasImageMagic(absl::string_view bytes) {
-  return absl::StartsWith(bytes, "\xff\xd8\xff") || absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n");
+  return absl::StartsWith(bytes, "\xff\xd8\xff") || absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n") ||
+         absl::StartsWith(bytes, "SIMPLE  ");
 }
 
 std::string StemOf(absl::string_view path) {

@@ -83,7 +83,8 @@ constexpr size_t kLongestName = 4096;
 // ".jpg", ".jpeg", ".png" and formats that people expect to work (".gif", ".tif", …), whatever the
 // case: a file so named is a sample, and an error when it cannot be read.
 bool HasImageSuffix(absl::string_view path);
-bool HasImageMagic(absl::string_view bytes);  // JPEG or PNG.
+bool HasImageMagic(absl::string_view bytes);  // JPEG, PNG or FITS, by 8 bytes.
+bool HasFitsSuffix(absl::string_view path);   // ".fits", ".fit", ".fts".
 // ".cls", ".json": in a WebDataset, what is known of the image beside it.
 bool IsLabelFile(absl::string_view path);
 // The file name without folder and, where it is one of an image, suffix.

@@ -40,8 +40,8 @@ class OpenedSet : public Dataset {
     targets_ = std::move(index.targets);
     weights_ = std::move(index.weights);
     for (const auto& problem : manifest_.problems()) {
-      if (problem.kind() == "duplicate_id" || problem.kind() == "empty_class" ||
-          problem.kind() == "archive_warning") {
+      if (problem.kind() != "corrupt" && problem.kind() != "image_without_label" &&
+          problem.kind() != "label_without_image") {
         continue;
       }
       skipped_ += problem.count();
@@ -163,7 +163,8 @@ std::string CachePath(const OpenOptions& options, const Sources& sources, const 
   std::string key =
       absl::StrCat(kDecoderVersion, "\n", sources.fingerprint, "\n",
                    options.data.files().SerializeAsString(), "\n", column.size(), ":", column, "\n",
-                   absl::StrCat(view.center_crop), "\n", CanvasSize(view));
+                   absl::StrCat(view.center_crop), "\n", CanvasSize(view), "\n",
+                   options.data.image().stretch().SerializeAsString());
   for (const std::string& name : targets.values) {
     absl::StrAppend(&key, "\n", name.size(), ":", name);
   }

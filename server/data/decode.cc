@@ -27,8 +27,8 @@ absl::Status ReadSamples(const SampleIndex& index, size_t c, int threads, const 
 }
 
 ImageReport ReportOf(const absl::StatusOr<ImageSize>& size) {
-  if (!size.ok()) return {std::string(size.status().message()), 0, 0};
-  return {"", size->width, size->height};
+  if (!size.ok()) return {std::string(size.status().message()), 0, 0, 0};
+  return {"", size->width, size->height, size->undefined};
 }
 
 // Counts images and passes the count on, about two hundred times in all, from one thread at a time.

@@ -24,7 +24,7 @@ absl::Status NotAnImage(absl::string_view bytes) {
     return absl::InvalidArgumentError("TIFF is not supported");
   }
   if (absl::StartsWith(bytes, "RIFF")) return absl::InvalidArgumentError("WebP is not supported");
-  return absl::InvalidArgumentError("neither JPEG nor PNG");
+  return absl::InvalidArgumentError("neither JPEG nor PNG nor FITS");
 }
 
 }  // namespace
@@ -48,14 +48,27 @@ absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes) {
   if (IsJpeg(bytes)) return ReadJpegSize(bytes);
   if (IsPng(bytes)) return ReadPngSize(bytes);
   if (IsPnm(bytes)) return ReadPnmSize(bytes);
+  if (IsFits(bytes)) return ReadFitsSize(bytes);
   return NotAnImage(bytes);
 }
 
 View ViewOf(const v1::Data& data) {
   const v1::ImageView& image = data.image();
   spec::Violations checked_before;
-  return {image.center_crop() == 0 ? 1.0 : image.center_crop(), image.size(),
-          spec::CanvasMargin(spec::PlanAugment(data, checked_before))};
+  View view;
+  if (image.center_crop() != 0) view.center_crop = image.center_crop();
+  view.size = image.size();
+  view.margin = spec::CanvasMargin(spec::PlanAugment(data, checked_before));
+  const v1::Stretch& said = image.stretch();
+  if (said.has_linear()) {
+    view.stretch.kind = Stretch::Kind::kLinear;
+    if (said.linear().has_low()) view.stretch.low = said.linear().low();
+    if (said.linear().has_high()) view.stretch.high = said.linear().high();
+  }
+  if (said.asinh().softening() > 0) view.stretch.softening = said.asinh().softening();
+  view.stretch.width = said.asinh().stretch();
+  view.stretch.bands.assign(said.bands().begin(), said.bands().end());
+  return view;
 }
 
 int CanvasSize(const View& view) {
@@ -65,12 +78,15 @@ int CanvasSize(const View& view) {
 
 absl::StatusOr<ImageSize> DecodeToCanvas(absl::string_view bytes, const View& view, uint8_t* out) {
   thread_local Pixels pixels;
-  ASSIGN_OR_RETURN(const ImageSize whole, ReadImageSize(bytes));
+  ASSIGN_OR_RETURN(ImageSize whole, ReadImageSize(bytes));
   const int canvas = CanvasSize(view);
   if (IsJpeg(bytes)) {
     RETURN_IF_ERROR(DecodeJpeg(bytes, view.size / view.center_crop, pixels));
   } else if (IsPng(bytes)) {
     RETURN_IF_ERROR(DecodePng(bytes, pixels));
+  } else if (IsFits(bytes)) {
+    RETURN_IF_ERROR(DecodeFits(bytes, view.stretch, pixels));
+    whole.undefined = pixels.undefined;
   } else {
     RETURN_IF_ERROR(DecodePnm(bytes, pixels));
   }

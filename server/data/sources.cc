@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
+#include "server/data/fits_bands.h"
 #include "server/data/parquet/parquet.h"
 #include "server/data/paths.h"
 
@@ -16,6 +17,7 @@ namespace {
 using Problem = v1::DatasetManifest::Problem;
 
 constexpr char kArchiveWarning[] = "archive_warning";
+constexpr char kUndefinedPixels[] = "undefined_pixels";
 
 std::string Describe(const Problem& problem) {
   const bool one = problem.count() == 1;
@@ -99,6 +101,7 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const spec::TargetCo
   std::vector<std::unique_ptr<Container>> containers;
   for (const std::string& path : sources.images) {
     ASSIGN_OR_RETURN(auto container, OpenContainer(path, roots));
+    ASSIGN_OR_RETURN(container, GroupBands(std::move(container), ViewOf(data).stretch.bands));
     containers.push_back(std::move(container));
   }
   if (one_set && IsShard(*containers[0])) {
@@ -171,6 +174,11 @@ v1::DatasetManifest MakeManifest(const SampleIndex& index, const Sources& source
     }
     usable.insert(usable.end(), index.targets.begin() + i * columns,
                   index.targets.begin() + (i + 1) * columns);
+    if (report.undefined > 0) {
+      AddProblem(problems, kUndefinedPixels,
+                 absl::StrCat(index.entry_of(sample).path, ": ", Grouped(report.undefined),
+                              " pixels are no number"));
+    }
     const bool first = manifest.count() == 0;
     manifest.set_count(manifest.count() + 1);
     if (!index.classes.empty()) {
@@ -210,7 +218,7 @@ absl::Status CheckPolicies(const v1::Data& data, const v1::DatasetManifest& mani
         (problem.kind() == "corrupt" && data.corrupt() == v1::Data::POLICY_SKIP) ||
         (setting == "data.unmatched: skip" && data.unmatched() == v1::Data::POLICY_SKIP) ||
         (problem.kind() == "empty_class" && (evaluation || data.has_classes())) ||
-        problem.kind() == kArchiveWarning;
+        problem.kind() == kArchiveWarning || problem.kind() == kUndefinedPixels;
     if (allowed) continue;
     lines.push_back(absl::StrCat(Describe(problem),
                                  setting.empty() ? "" : absl::StrCat(". Allow it with ", setting)));

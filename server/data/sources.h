@@ -34,6 +34,7 @@ void DescribeTargets(const std::vector<std::string>& names, absl::Span<const flo
 struct ImageReport {
   std::string problem;  // Empty: usable.
   int width = 0, height = 0;
+  int64_t undefined = 0;  // Pixels that are no number.
 };
 // `reports`: one a sample of `index`.
 v1::DatasetManifest MakeManifest(const SampleIndex& index, const Sources& sources,

@@ -8,6 +8,7 @@
 #include "common/errors.h"
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
+#include "server/data/group_splits.h"
 #include "server/data/random.h"
 #include "server/spec/split_plan.h"
 
@@ -23,8 +24,7 @@ void Take(const std::vector<bool>& taken, std::vector<int64_t>& members,
 }
 
 // Takes counts[c] samples of each class out of `pool` (by class), chosen by `seed`.
-std::vector<int64_t> DrawFrom(std::vector<std::vector<int64_t>>& pool,
-                              const std::vector<int64_t>& counts, uint64_t seed) {
+std::vector<int64_t> DrawFrom(ClassPool& pool, const std::vector<int64_t>& counts, uint64_t seed) {
   std::vector<int64_t> drawn;
   for (size_t c = 0; c < counts.size(); ++c) {
     std::vector<int64_t>& members = pool[c];
@@ -39,8 +39,7 @@ std::vector<int64_t> DrawFrom(std::vector<std::vector<int64_t>>& pool,
 }
 
 // Takes the members of the plan's fold out of `pool` (by class).
-std::vector<int64_t> DrawFold(std::vector<std::vector<int64_t>>& pool,
-                              const spec::SplitPlan& plan) {
+std::vector<int64_t> DrawFold(ClassPool& pool, const spec::SplitPlan& plan) {
   std::vector<int64_t> drawn;
   int64_t begin = 0;
   for (size_t c = 0; c < pool.size(); ++c) {
@@ -73,7 +72,8 @@ absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
                                       const std::vector<std::string>& own_names,
                                       absl::Span<const int32_t> own_splits,
                                       absl::Span<const int32_t> labels,
-                                      const std::vector<std::string>& classes) {
+                                      const std::vector<std::string>& classes,
+                                      absl::Span<const int32_t> groups) {
   const size_t strata = std::max<size_t>(classes.size(), 1);
   // The last one stands for samples in no split.
   std::vector<spec::OwnSplit> own;
@@ -89,7 +89,7 @@ absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
   spec::Violations violations;
   const spec::SplitPlan plan = spec::PlanSplits(splits, own, violations);
   RETURN_IF_ERROR(violations.ToStatus());
-  std::vector<std::vector<int64_t>> pool(strata);
+  ClassPool pool(strata);
   for (size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] >= 0 && std::find(plan.pool.begin(), plan.pool.end(),
                                     static_cast<int>(own_of(i))) != plan.pool.end()) {
@@ -99,13 +99,20 @@ absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
   SplitSets sets;
   if (plan.test >= 0) sets.test = SamplesOf(own_splits, plan.test, labels);
   if (plan.validation >= 0) sets.validation = SamplesOf(own_splits, plan.validation, labels);
-  if (plan.test_folds > 0) sets.test = DrawFold(pool, plan);
-  if (!plan.test_drawn.empty()) sets.test = DrawFrom(pool, plan.test_drawn, plan.test_seed);
+  const auto draw = [&](const std::vector<int64_t>& counts, uint64_t seed) {
+    return groups.empty() ? DrawFrom(pool, counts, seed) : DrawGroups(pool, counts, seed, groups);
+  };
+  if (plan.test_folds > 0) {
+    sets.test = groups.empty()
+                    ? DrawFold(pool, plan)
+                    : DrawGroupFold(pool, plan.test_folds, plan.test_fold, plan.test_seed, groups);
+  }
+  if (!plan.test_drawn.empty()) sets.test = draw(plan.test_drawn, plan.test_seed);
   if (!plan.validation_drawn.empty()) {
-    sets.validation = DrawFrom(pool, plan.validation_drawn, plan.validation_seed);
+    sets.validation = draw(plan.validation_drawn, plan.validation_seed);
   }
   if (!plan.train_drawn.empty()) {
-    sets.train = DrawFrom(pool, plan.train_drawn, plan.train_seed);
+    sets.train = draw(plan.train_drawn, plan.train_seed);
   } else {
     for (const auto& members : pool) {
       sets.train.insert(sets.train.end(), members.begin(), members.end());
@@ -113,9 +120,16 @@ absl::StatusOr<SplitSets> ApplySplits(const v1::Splits& splits,
     std::sort(sets.train.begin(), sets.train.end());
   }
   if (sets.train.empty()) return DataInvalid("the train split holds no samples");
+  // Whole groups may leave less than the plan says.
+  std::vector<bool> trained(strata);
+  for (const int64_t sample : sets.train) trained[labels[sample]] = true;
   std::vector<std::string> empty;
   for (size_t c = 0; c < classes.size(); ++c) {
-    if (plan.train_counts[c] == 0) empty.push_back(classes[c]);
+    if (!trained[c]) empty.push_back(classes[c]);
+  }
+  if (!groups.empty() && sets.validation.empty()) {
+    return DataInvalid(
+        "data.splits.group: its groups are so large that the validation split is empty");
   }
   if (!empty.empty()) {
     return DataInvalid(

@@ -69,6 +69,10 @@ std::string FingerprintOf(const v1::Data& data) {
   if (data.has_dataset()) fingerprint.AddPath(data.dataset());
   for (const std::string& path : data.files().images()) fingerprint.AddPath(path);
   if (data.has_files()) fingerprint.AddPath(data.files().table());
+  for (const v1::Split& split :
+       {data.splits().train(), data.splits().validation(), data.splits().test()}) {
+    if (split.has_table()) fingerprint.AddPath(split.table());
+  }
   return fingerprint.Take();
 }
 

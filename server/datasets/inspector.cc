@@ -148,6 +148,9 @@ Inspector::Result Inspector::InspectFiles(const v1::Data& data, const v1::Task& 
   if (data.has_files()) *source.mutable_files() = data.files();
   source.set_unmatched(data.unmatched());
   source.set_corrupt(data.corrupt());
+  if (data.image().has_stretch()) {
+    *source.mutable_image()->mutable_stretch() = data.image().stretch();  // Which bands are needed.
+  }
   // What one user sees of the files another one may not, so each has manifests of his own.
   const std::string user = account == nullptr ? "" : FormatRunAs(account->ids);
   ASSIGN_OR_RETURN(const std::string fingerprint, FingerprintFor(account, source));

@@ -15,6 +15,7 @@
 #include "server/spec/augment_plan.h"
 #include "server/spec/model_check.h"
 #include "server/spec/split_plan.h"
+#include "server/spec/stretch_check.h"
 #include "server/spec/task_plan.h"
 #include "server/spec/unserved.h"
 #include "server/spec/violations.h"
@@ -57,6 +58,9 @@ void CheckSource(const v1::Data& data, Violations& v) {
       }
       if (files.table().empty()) v.Add("data.files.table", "required: a CSV with a header line");
       if (files.id().empty()) v.Add("data.files.id", "required: the table's column with the ids");
+      for (const std::string& column : files.file()) {
+        if (column.empty()) v.Add("data.files.file", "holds an empty column name");
+      }
       if (!files.split().empty() && files.split() == files.id()) {
         v.Add("data.files.split", "must be another column than data.files.id");
       }
@@ -92,6 +96,7 @@ void PlanView(const v1::Data& data, ViewPlan& view, Violations& v) {
           absl::StrCat("must be greater than 0 and at most 1, not ", image.center_crop()));
   }
   view.size = image.size();
+  CheckStretch(image.stretch(), v);
   if (data.has_image() && (view.size < 8 || view.size > 1024)) {
     v.Add("data.image.size", view.size == 0
                                  ? std::string("required: the side of the model's input, 8 to 1024")
@@ -272,6 +277,9 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   plan.augment = PlanAugment(data, v);
   CheckLabelNoise(data.label_noise(), data.has_label_noise(), v);
   CheckSplits(data.splits(), v);
+  for (const auto& [field, unused] : SplitTables(data.splits())) {
+    if (!data.has_files()) v.Add(field, "needs data.files, whose `id` says which column holds ids");
+  }
   plan.task = PlanTask(experiment.task(), v);
   if (!experiment.task().has_classification()) {
     if (!plan.augment.flip_swaps_classes.empty()) {

@@ -100,13 +100,19 @@ DatasetManifest AfterClasses(const v1::Data& data, const DatasetManifest& manife
   return WithClasses(PlanClasses(data.classes(), ClassNames(manifest), v), manifest);
 }
 
-void CheckKind(const TrainingPlan& plan, const DatasetManifest& manifest, Violations& v) {
+void CheckKind(const v1::Data& data, const TrainingPlan& plan, const DatasetManifest& manifest,
+               Violations& v) {
   const bool table = manifest.format() == DatasetManifest::FORMAT_TABLE;
   if (table && plan.view.size > 0) {
     v.Add("data.image", absl::StrCat("is for images; ", Quotable(manifest.path()), " is a table"));
   } else if (!table && plan.view.size == 0) {
     v.Add("data.image", absl::StrCat("required: ", Quotable(manifest.path()),
                                      " holds images; say at least data.image.size"));
+  }
+  const bool has_table = table || manifest.format() == DatasetManifest::FORMAT_IMAGES_WITH_TABLE;
+  if (!data.splits().group().empty() && !has_table) {
+    v.Add("data.splits.group",
+          absl::StrCat("is a column of a table; ", Quotable(manifest.path()), " has none"));
   }
   if (table && plan.model.family != ModelPlan::Family::kMlp) {
     v.Add("model", absl::StrCat(plan.model.Name(), " takes images; for a table use mlp"));
@@ -138,7 +144,7 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
     of_data.Add("data", absl::StrCat("has ", manifest.classes_size(),
                                      " class; classification needs at least 2"));
   }
-  CheckKind(plan, manifest, v);
+  CheckKind(experiment.data(), plan, manifest, v);
   CheckFlippedClasses(plan.augment, ClassNames(manifest), v);
   // Numbers of samples mean nothing yet when a class is not known.
   RETURN_IF_ERROR(v.MergedWith(of_data));

@@ -100,13 +100,28 @@ void CheckSplit(const std::string& field, const v1::Split& split, Violations& v)
       if (field != "data.splits.test") v.Add(field + ".kfold", "is for the test split only");
       return;
     case v1::Split::kTable:
+      if (split.table().empty()) v.Add(field + ".table", "must be a path of a table on the server");
       return;
     case v1::Split::SOURCE_NOT_SET:
-      v.Add(field, "needs one of fraction, named, kfold");
+      v.Add(field, "needs one of fraction, named, kfold, table");
   }
 }
 
 }  // namespace
+
+std::string TableSplit(absl::string_view part) {
+  return absl::StrCat("data.splits.", part, ".table");
+}
+
+std::vector<std::pair<std::string, std::string>> SplitTables(const v1::Splits& splits) {
+  std::vector<std::pair<std::string, std::string>> tables;
+  const std::pair<const char*, const v1::Split&> parts[] = {
+      {"train", splits.train()}, {"validation", splits.validation()}, {"test", splits.test()}};
+  for (const auto& [part, split] : parts) {
+    if (split.has_table()) tables.emplace_back(TableSplit(part), split.table());
+  }
+  return tables;
+}
 
 void CheckSplits(const v1::Splits& splits, Violations& v) {
   if (splits.has_train()) CheckSplit("data.splits.train", splits.train(), v);
@@ -162,10 +177,15 @@ SplitPlan PlanSplits(const v1::Splits& splits, absl::Span<const OwnSplit> own,
   bool validation_fraction = splits.validation().source_case() == v1::Split::kFraction;
   if (splits.test().source_case() == v1::Split::kNamed) {
     plan.test = FindNamed(own, "data.splits.test.named", splits.test().named(), violations);
+  } else if (splits.test().has_table()) {
+    plan.test = FindNamed(own, TableSplit("test"), TableSplit("test"), violations);
   }
   if (splits.validation().source_case() == v1::Split::kNamed) {
     plan.validation =
         FindNamed(own, "data.splits.validation.named", splits.validation().named(), violations);
+  } else if (splits.validation().has_table()) {
+    plan.validation =
+        FindNamed(own, TableSplit("validation"), TableSplit("validation"), violations);
   } else if (!validation_fraction) {
     plan.validation = DefaultValidation(own, plan.test);
     validation_fraction = plan.validation < 0;
@@ -175,6 +195,8 @@ SplitPlan PlanSplits(const v1::Splits& splits, absl::Span<const OwnSplit> own,
   int train = -1;
   if (splits.train().source_case() == v1::Split::kNamed) {
     train = FindNamed(own, "data.splits.train.named", splits.train().named(), violations);
+  } else if (splits.train().has_table()) {
+    train = FindNamed(own, TableSplit("train"), TableSplit("train"), violations);
   } else if (train = Find(own, "train"); train == plan.test || train == plan.validation) {
     train = -1;
   }

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "server/spec/violations.h"
 #include "skytrain/v1/experiment.pb.h"
@@ -36,6 +38,11 @@ struct SplitPlan {
   // Samples of each class.
   std::vector<int64_t> train_counts, validation_counts, test_counts;
 };
+
+// The name of the own split that a set gets from a table in `splits`: "data.splits.test.table".
+std::string TableSplit(absl::string_view part);
+// The tables in `splits`, with those names; none for those that are not set.
+std::vector<std::pair<std::string, std::string>> SplitTables(const v1::Splits& splits);
 
 // What is wrong with `splits` whatever the data set, under "data.splits.*".
 void CheckSplits(const v1::Splits& splits, Violations& violations);

@@ -64,6 +64,37 @@ def archives():
         yield name, out.getvalue()
 
 
+def fits_file(shape, bitpix=-32, cards=(), values=None):
+    """An image by hand; `shape` with the slowest first."""
+    lines = ["SIMPLE  =                    T", f"BITPIX  = {bitpix:20d}", f"NAXIS   = {len(shape):20d}"]
+    lines += [f"NAXIS{i + 1}  = {side:20d}" for i, side in enumerate(reversed(shape))]
+    header = "".join(f"{line:80s}" for line in lines + list(cards) + ["END"]).encode()
+    count = 1
+    for side in shape:
+        count *= side
+    code = {8: "B", 16: "h", 32: "i", -32: "f", -64: "d"}[bitpix]
+    data = struct.pack(f">{count}{code}", *(values or [i % 97 for i in range(count)]))
+    return header + b" " * (-len(header) % 2880) + data + b"\0" * (-len(data) % 2880)
+
+
+def fits():
+    plane = fits_file((6, 5))
+    yield "plane", plane
+    yield "cube", fits_file((3, 4, 4), bitpix=16, cards=["BSCALE  =                  0.5", "BZERO   =                32768",
+                                                         "BLANK   =                    7"])
+    yield "double", fits_file((1, 3, 3), bitpix=-64, values=[float("nan"), float("inf"), -1e300, 1e300, 0, 1, 2, 3, 4])
+    yield "bands", b"SKYBANDS\n" + b"".join(struct.pack("<Q", len(plane)) + plane for _ in range(2))
+    yield "claims", plane.replace(b"NAXIS1  =                    5", b"NAXIS1  =                16384")
+
+
+def shards():
+    image = png()
+    members = [("a.png", image), ("a.cls", b"3\n"), ("J00+01.5.image.png", image), ("J00+01.5.labels.json",
+               b'{"k": "spiral", "v": 8.57E-04, "n": null, "b": true, "o": {"x": [1]}}')]
+    yield "shard.tar", tar_bytes(members=[(name, data, tarfile.REGTYPE, "") for name, data in members])
+    yield "bad.tar", tar_bytes(members=[("a.png", image, tarfile.REGTYPE, ""), ("a.json", b'{"k": [[[', tarfile.REGTYPE, "")])
+
+
 def safetensors():
     def file(header, data):
         return b"\1" + struct.pack("<Q", len(header)) + header + data
@@ -108,6 +139,8 @@ def main(folder):
             path.write_bytes(data)
 
     put("archive", archives())
+    put("fits", fits())
+    put("webdataset", shards())
     put("safetensors", safetensors())
     put("spool", spools())
     put("experiment", experiments())

@@ -56,7 +56,7 @@ LIBRARIES = {
     re.compile(r"^curl/"): ("server/hooks",),
     # A library of its own, opened when it is needed: libparquet exports OpenSSL's symbols.
     re.compile(r"^(arrow|parquet)/"): ("server/data/parquet/plugin.cc",),
-    re.compile(r"^(archive|archive_entry|turbojpeg|png)\.h$"): ("server/data",),
+    re.compile(r"^(archive|archive_entry|fitsio|turbojpeg|png)\.h$"): ("server/data",),
     re.compile(r"^prometheus/"): ("server/metrics", "server/skytraind"),
     re.compile(r"^yaml-cpp/"): ("common/yaml", "server/config", "client"),
     re.compile(r"^spdlog/"): ("server/log",),

@@ -176,6 +176,25 @@ INSTANTIATE_TEST_SUITE_P(
          "resnet18 takes images"},
         {"CropTooLarge", [](auto& e) { e.mutable_data()->mutable_image()->set_center_crop(1.5); },
          "data.image.center_crop", "at most 1, not 1.5"},
+        {"LowAboveHigh",
+         [](auto& e) {
+           auto* linear = e.mutable_data()->mutable_image()->mutable_stretch()->mutable_linear();
+           linear->set_low(2);
+           linear->set_high(1);
+         },
+         "data.image.stretch.linear", "low must be less than high, not 2 and 1"},
+        {"BandTwice",
+         [](auto& e) {
+           e.mutable_data()->mutable_image()->mutable_stretch()->add_bands("r");
+           e.mutable_data()->mutable_image()->mutable_stretch()->add_bands("r");
+         },
+         "data.image.stretch.bands", "\"r\" is empty or there twice"},
+        {"NoSoftening",
+         [](auto& e) {
+           auto* stretch = e.mutable_data()->mutable_image()->mutable_stretch();
+           stretch->mutable_asinh()->set_softening(-1);
+         },
+         "data.image.stretch.asinh.softening", "must be greater than 0, not -1"},
         {"CropNan", [](auto& e) { e.mutable_data()->mutable_image()->set_center_crop(kNan); },
          "data.image.center_crop", "greater than 0"},
         {"FractionOfOne",

@@ -82,6 +82,18 @@ TEST(PlanSplits, NamedSplitsAreTakenWhole) {
   EXPECT_THAT(plan.test_counts, ElementsAre(3));
 }
 
+TEST(PlanSplits, TablesAreOwnSplitsOfTheirFieldsNames) {
+  v1::Splits splits;
+  splits.mutable_test()->set_table("t.parquet");
+  splits.mutable_train()->mutable_kfold();
+  EXPECT_THAT(SplitTables(splits), ElementsAre(std::pair("data.splits.test.table", "t.parquet")));
+  splits.clear_train();
+  const SplitPlan plan = Plan(splits, {{TableSplit("test"), {5, 6}}, {"", {50, 50}}});
+  EXPECT_EQ(plan.test, 0);
+  EXPECT_THAT(plan.test_counts, ElementsAre(5, 6));
+  EXPECT_THAT(plan.train_counts, ElementsAre(45, 45));
+}
+
 TEST(PlanSplits, FoldsDifferByOneAtMostAndCoverAll) {
   const std::vector<OwnSplit> own{{"", {451, 444, 33, 203, 843}}};
   std::vector<int64_t> covered(5);
