@@ -14,6 +14,7 @@
 #include "server/data/cache.h"
 #include "server/data/data_errors.h"
 #include "server/data/decode.h"
+#include "server/data/groups.h"
 #include "server/data/image.h"
 #include "server/data/label_noise.h"
 #include "server/data/sources.h"
@@ -27,7 +28,8 @@ namespace {
 // Fills in what tables and images have in common.
 class OpenedSet : public Dataset {
  public:
-  absl::Status UseImages(std::unique_ptr<CacheFile> cache, const OpenOptions& options) {
+  absl::Status UseImages(std::unique_ptr<CacheFile> cache, const Sources& sources,
+                         const OpenOptions& options) {
     cache_ = std::move(cache);
     pixels_ = cache_->pixels();
     height_ = width_ = cache_->side();
@@ -47,6 +49,7 @@ class OpenedSet : public Dataset {
       skipped_ += problem.count();
       skipped_names_.insert(skipped_names_.end(), problem.names().begin(), problem.names().end());
     }
+    RETURN_IF_ERROR(ReadGroups(sources, options));
     return Divide(index.splits, index.sample_splits, options);
   }
 
@@ -60,6 +63,7 @@ class OpenedSet : public Dataset {
     classes_ = std::move(table.classes);
     target_names_ = options.targets.values;
     targets_ = std::move(table.targets);
+    RETURN_IF_ERROR(ReadGroups(sources, options));
     return Divide({}, std::vector<int32_t>(labels_.size(), -1), options);
   }
 
@@ -83,6 +87,19 @@ class OpenedSet : public Dataset {
   }
 
  private:
+  absl::Status ReadGroups(const Sources& sources, const OpenOptions& options) {
+    const std::string& column = options.data.splits().group();
+    if (column.empty()) return absl::OkStatus();
+    if (sources.table.empty()) {
+      return DataInvalid(absl::StrCat("data.splits.group: there is no table with a column \"",
+                                      Quotable(column), "\""));
+    }
+    // A table of features has row numbers as ids.
+    const std::string id = sources.is_table() ? "" : options.data.files().id();
+    ASSIGN_OR_RETURN(groups_, GroupsOf(sources.table, sources.split_tables, id, column, ids_));
+    return absl::OkStatus();
+  }
+
   absl::Status Divide(const std::vector<std::string>& own_names,
                       const std::vector<int32_t>& own_splits, const OpenOptions& options) {
     if (options.data.has_classes() && !target_names_.empty()) {
@@ -112,7 +129,7 @@ class OpenedSet : public Dataset {
                              const std::vector<int32_t>& own_splits, const OpenOptions& options) {
     if (!options.evaluation) {
       ASSIGN_OR_RETURN(SplitSets sets, ApplySplits(options.data.splits(), own_names, own_splits,
-                                                   labels_, classes_));
+                                                   labels_, classes_, groups_));
       train_ = std::move(sets.train);
       validation_ = std::move(sets.validation);
       test_ = std::move(sets.test);
@@ -153,6 +170,7 @@ class OpenedSet : public Dataset {
 
   std::unique_ptr<CacheFile> cache_;
   std::vector<float> table_;
+  std::vector<int32_t> groups_;  // Of the samples; empty: none.
 };
 
 // Everything that the decoded pixels and their index depend on.
@@ -160,13 +178,15 @@ std::string CachePath(const OpenOptions& options, const Sources& sources, const 
   constexpr int kDecoderVersion = 1;  // Raise it when the same input gives other pixels or labels.
   const spec::TargetColumns& targets = options.targets;
   const std::string& column = targets.class_column;
-  std::string key =
-      absl::StrCat(kDecoderVersion, "\n", sources.fingerprint, "\n",
-                   options.data.files().SerializeAsString(), "\n", column.size(), ":", column, "\n",
-                   absl::StrCat(view.center_crop), "\n", CanvasSize(view), "\n",
-                   options.data.image().stretch().SerializeAsString());
+  std::string key = absl::StrCat(
+      kDecoderVersion, "\n", sources.fingerprint, "\n", options.data.files().SerializeAsString(),
+      "\n", column.size(), ":", column, "\n", absl::StrCat(view.center_crop), "\n",
+      CanvasSize(view), "\n", options.data.image().stretch().SerializeAsString());
   for (const std::string& name : targets.values) {
     absl::StrAppend(&key, "\n", name.size(), ":", name);
+  }
+  for (const auto& [split, path] : sources.split_tables) {
+    absl::StrAppend(&key, "\n", split, "=", path);
   }
   // What a set was refused for once must not be found in the cache of a laxer task.
   absl::StrAppend(&key, "\n", targets.lowest, " ", targets.highest, " ", targets.empty_is_zero);
@@ -208,7 +228,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options)
   ASSIGN_OR_RETURN(const Sources sources, ResolveSources(options.data, options.data_roots));
   auto set = std::make_unique<OpenedSet>();
   if (sources.is_table()) {
-    ASSIGN_OR_RETURN(FeatureTable table, LoadFeatureTable(sources.table, options.targets));
+    ASSIGN_OR_RETURN(FeatureTable table, LoadFeatureTable(sources.table, options.targets,
+                                                          options.data.splits().group()));
     RETURN_IF_ERROR(set->UseTable(std::move(table), sources, options));
     return set;
   }
@@ -218,7 +239,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options)
   }
   ASSIGN_OR_RETURN(auto cache, OpenOrBuildCache(options, sources, view));
   RETURN_IF_ERROR(CheckPolicies(options.data, cache->index().manifest, options.evaluation));
-  RETURN_IF_ERROR(set->UseImages(std::move(cache), options));
+  RETURN_IF_ERROR(set->UseImages(std::move(cache), sources, options));
   return set;
 }
 
@@ -227,7 +248,8 @@ absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::Data& data,
                                                    const std::vector<std::string>& data_roots) {
   ASSIGN_OR_RETURN(const Sources sources, ResolveSources(data, data_roots));
   if (sources.is_table()) {
-    ASSIGN_OR_RETURN(const FeatureTable table, LoadFeatureTable(sources.table, targets));
+    ASSIGN_OR_RETURN(const FeatureTable table,
+                     LoadFeatureTable(sources.table, targets, data.splits().group()));
     return OpenedSet::ManifestOf(table, targets, sources);
   }
   ASSIGN_OR_RETURN(const SampleIndex index, OpenIndex(data, targets, sources, data_roots));

@@ -5,9 +5,12 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
+#include "server/data/image_names.h"
 #include "server/data/sample_index.h"
+#include "server/data/split_tables.h"
 #include "server/data/table_values.h"
 #include "server/data/text_table.h"
 #include "server/spec/class_plan.h"
@@ -21,6 +24,7 @@ constexpr size_t kMostSplits = 64;
 struct Columns {
   size_t id = 0;
   std::optional<size_t> split, weight;
+  std::vector<size_t> file;      // Names of the images, where ids are not.
   std::optional<size_t> target;  // With the class.
   std::vector<size_t> values;    // With numbers, where there are no classes.
 };
@@ -45,6 +49,7 @@ absl::Status FindOnlyOther(const TextTable& table, Columns& columns) {
   std::vector<std::string> others;
   for (size_t c = 0; c < table.header.size(); ++c) {
     if (c == columns.id || c == columns.split || c == columns.weight) continue;
+    if (std::find(columns.file.begin(), columns.file.end(), c) != columns.file.end()) continue;
     others.push_back(table.header[c]);
     columns.target = c;
   }
@@ -65,21 +70,32 @@ absl::StatusOr<Columns> FindColumns(const TextTable& table, const v1::Files& fil
   if (!files.weight().empty()) {
     ASSIGN_OR_RETURN(columns.weight, table.Column(files.weight(), "data.files.weight"));
   }
+  for (const std::string& name : files.file()) {
+    ASSIGN_OR_RETURN(columns.file.emplace_back(), table.Column(name, "data.files.file"));
+  }
   RETURN_IF_ERROR(FindTargets(table, targets, columns));
   if (columns.values.empty() && !columns.target) RETURN_IF_ERROR(FindOnlyOther(table, columns));
   return columns;
 }
 
-struct ImageRef {
-  size_t container, entry;
-  bool labelled = false;
-};
+using SplitOfId = absl::flat_hash_map<std::string, std::string>;
+
+std::string FileNameOf(const TextTable& table, const Columns& columns, size_t row) {
+  std::vector<std::string> parts;
+  for (const size_t column : columns.file) parts.push_back(table.cell(row, column));
+  return absl::StrJoin(parts, "/");
+}
 
 class TableJoiner {
  public:
   TableJoiner(SampleIndex& index, const TextTable& table, const Columns& columns,
-              const spec::TargetColumns& targets)
-      : index_(index), table_(table), columns_(columns), targets_(targets) {}
+              const spec::TargetColumns& targets, const SplitOfId& split_of_id)
+      : index_(index),
+        table_(table),
+        columns_(columns),
+        targets_(targets),
+        split_of_id_(split_of_id),
+        names_(index.containers) {}
 
   absl::Status Run() {
     CollectImages();
@@ -95,9 +111,10 @@ class TableJoiner {
     }
     for (const auto& [id, row] : rows) RETURN_IF_ERROR(Join(id, row));
     std::set<std::string> unlabelled;
-    for (const auto& [id, image] : images_) {
-      if (!image.labelled) {
-        unlabelled.insert(index_.containers[image.container]->entries()[image.entry].path);
+    for (size_t c = 0; c < index_.containers.size(); ++c) {
+      const std::vector<Entry>& entries = index_.containers[c]->entries();
+      for (size_t e = 0; e < entries.size(); ++e) {
+        if (!labelled_[c][e]) unlabelled.insert(entries[e].path);
       }
     }
     for (const std::string& path : unlabelled) {
@@ -110,11 +127,13 @@ class TableJoiner {
   void CollectImages() {
     for (size_t c = 0; c < index_.containers.size(); ++c) {
       const auto& entries = index_.containers[c]->entries();
+      labelled_.emplace_back(entries.size());
       for (size_t e = 0; e < entries.size(); ++e) {
         ++index_.images;
-        const std::string id = StemOf(entries[e].path);
-        if (!images_.emplace(id, ImageRef{c, e}).second) {
+        if (!columns_.file.empty()) continue;
+        if (!images_.emplace(StemOf(entries[e].path), ImageNames::Place{c, e}).second) {
           AddProblem(index_.problems, "duplicate_id", entries[e].path);
+          labelled_[c][e] = true;  // Named already.
         }
       }
     }
@@ -142,6 +161,7 @@ class TableJoiner {
       }
     }
     splits.erase("");
+    for (const auto& [unused, split] : split_of_id_) splits.insert(split);
     index_.classes.assign(classes.begin(), classes.end());
     spec::SortClasses(index_.classes);
     index_.splits.assign(splits.begin(), splits.end());
@@ -150,22 +170,41 @@ class TableJoiner {
     return absl::OkStatus();
   }
 
+  // The image that a row is about; none, or several that its file name fits.
+  std::vector<ImageNames::Place> ImagesOf(const std::string& id, size_t row) {
+    if (columns_.file.empty()) {
+      const auto found = images_.find(id);
+      if (found == images_.end()) return {};
+      return {found->second};
+    }
+    return names_.Find(FileNameOf(table_, columns_, row));
+  }
+
   absl::Status Join(const std::string& id, size_t row) {
-    const auto found = images_.find(id);
-    if (found == images_.end()) {
-      AddProblem(index_.problems, "label_without_image", id);
+    const std::vector<ImageNames::Place> images = ImagesOf(id, row);
+    if (images.size() != 1) {
+      const std::string file =
+          columns_.file.empty() ? "" : absl::StrCat(": ", FileNameOf(table_, columns_, row));
+      AddProblem(index_.problems, images.empty() ? "label_without_image" : "duplicate_id",
+                 absl::StrCat(id, file));
       return absl::OkStatus();
     }
-    ImageRef& image = found->second;
-    image.labelled = true;
+    const ImageNames::Place image = images[0];
     const Entry& entry = index_.containers[image.container]->entries()[image.entry];
+    if (labelled_[image.container][image.entry]) {
+      AddProblem(index_.problems, "duplicate_id", absl::StrCat(id, ": ", entry.path));
+      return absl::OkStatus();
+    }
+    labelled_[image.container][image.entry] = true;
     if (!entry.problem.empty()) {
       AddProblem(index_.problems, "corrupt", absl::StrCat(entry.path, " (", entry.problem, ")"));
       return absl::OkStatus();
     }
     Sample sample{image.container, image.entry, id};
     if (columns_.target) sample.label = class_numbers_[table_.cell(row, *columns_.target)];
-    if (columns_.split && !table_.cell(row, *columns_.split).empty()) {
+    if (const auto split = split_of_id_.find(id); split != split_of_id_.end()) {
+      sample.split = split_numbers_[split->second];
+    } else if (columns_.split && !table_.cell(row, *columns_.split).empty()) {
       sample.split = split_numbers_[table_.cell(row, *columns_.split)];
     }
     index_.samples.push_back(std::move(sample));
@@ -184,7 +223,10 @@ class TableJoiner {
   const TextTable& table_;
   const Columns& columns_;
   const spec::TargetColumns& targets_;
-  absl::flat_hash_map<std::string, ImageRef> images_;
+  const SplitOfId& split_of_id_;  // Of the tables of data.splits.
+  ImageNames names_;
+  absl::flat_hash_map<std::string, ImageNames::Place> images_;  // By ids.
+  std::vector<std::vector<bool>> labelled_;                     // By container and entry.
   absl::flat_hash_map<std::string, int32_t> class_numbers_, split_numbers_;
 };
 
@@ -193,13 +235,17 @@ class TableJoiner {
 absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Container>> containers,
                                                  const std::string& table_path,
                                                  const v1::Files& files,
-                                                 const spec::TargetColumns& targets) {
+                                                 const spec::TargetColumns& targets,
+                                                 const SplitTablePaths& split_tables) {
   std::set<std::string> wanted;
   if (!targets.values.empty() || !targets.class_column.empty()) {
     wanted = {files.id(), files.split(), files.weight(), targets.class_column};
     wanted.insert(targets.values.begin(), targets.values.end());
+    wanted.insert(files.file().begin(), files.file().end());
   }
-  ASSIGN_OR_RETURN(const TextTable table, ReadTable(table_path, wanted));
+  ASSIGN_OR_RETURN(TextTable table, ReadTable(table_path, wanted));
+  ASSIGN_OR_RETURN(const SplitOfId split_of_id,
+                   AddSplitTables(split_tables, files.id(), wanted, table));
   ASSIGN_OR_RETURN(const Columns columns, FindColumns(table, files, targets));
   SampleIndex index;
   index.format = v1::DatasetManifest::FORMAT_IMAGES_WITH_TABLE;
@@ -208,15 +254,19 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
   index.target_names = targets.values;
   index.rows = static_cast<int64_t>(table.rows());
   index.containers = std::move(containers);
-  RETURN_IF_ERROR(TableJoiner(index, table, columns, targets).Run());
+  RETURN_IF_ERROR(TableJoiner(index, table, columns, targets, split_of_id).Run());
   if (index.samples.empty()) {
-    std::string image_ids, row_id = table.cell(0, columns.id);
+    const bool by_file = !columns.file.empty();
+    std::string image_ids;
+    const std::string row_id = by_file ? FileNameOf(table, columns, 0) : table.cell(0, columns.id);
     for (const auto& container : index.containers) {
-      if (!container->entries().empty()) image_ids = StemOf(container->entries()[0].path);
+      if (container->entries().empty()) continue;
+      const std::string& path = container->entries()[0].path;
+      image_ids = by_file ? path : StemOf(path);
     }
     return DataInvalid(absl::StrCat(
-        "no image matches a row: ids in ", Quotable(table_path), " look like \"", Quotable(row_id),
-        "\", ",
+        "no image matches a row: ", by_file ? "file names" : "ids", " in ", Quotable(table_path),
+        " look like \"", Quotable(row_id), "\", ",
         image_ids.empty() ? "and there are no images"
                           : absl::StrCat("names of images like \"", Quotable(image_ids), "\"")));
   }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -45,11 +46,15 @@ struct SampleIndex {
 // valid, validation, test, in any case).
 absl::StatusOr<SampleIndex> IndexImageFolder(std::unique_ptr<Container> container);
 
-// Images joined with a table by id.
+// Names of splits and resolved paths of the tables that say which samples they hold.
+using SplitTablePaths = std::vector<std::pair<std::string, std::string>>;
+
+// Images joined with a table, by id or by the table's names of files. See AddSplitTables.
 absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Container>> containers,
                                                  const std::string& table_path,
                                                  const v1::Files& files,
-                                                 const spec::TargetColumns& targets);
+                                                 const spec::TargetColumns& targets,
+                                                 const SplitTablePaths& split_tables = {});
 
 // Does it look like a WebDataset shard: labels for at least half of the images?
 bool IsShard(const Container& container);

@@ -10,6 +10,7 @@
 #include "server/data/fits_bands.h"
 #include "server/data/parquet/parquet.h"
 #include "server/data/paths.h"
+#include "server/spec/split_plan.h"
 
 namespace skytrain::data {
 namespace {
@@ -84,6 +85,12 @@ absl::StatusOr<Sources> ResolveSources(const v1::Data& data,
     case v1::Data::SOURCE_NOT_SET:
       return DataInvalid("data: needs one of dataset, files");
   }
+  for (const auto& [split, path] : spec::SplitTables(data.splits())) {
+    if (!data.has_files()) return DataInvalid(absl::StrCat(split, ": needs data.files"));
+    ASSIGN_OR_RETURN(std::string resolved, ResolvePath(path, roots));
+    sources.split_tables.emplace_back(split, resolved);
+    all.push_back(std::move(resolved));
+  }
   ASSIGN_OR_RETURN(sources.fingerprint, FingerprintOf(all, roots));
   return sources;
 }
@@ -124,10 +131,10 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const spec::TargetCo
     AddProblem(warnings, kArchiveWarning,
                absl::StrCat(container->path(), ": ", container->warning()));
   }
-  ASSIGN_OR_RETURN(
-      SampleIndex index,
-      one_set ? IndexImageFolder(std::move(containers[0]))
-              : IndexImagesWithTable(std::move(containers), sources.table, data.files(), targets));
+  ASSIGN_OR_RETURN(SampleIndex index,
+                   one_set ? IndexImageFolder(std::move(containers[0]))
+                           : IndexImagesWithTable(std::move(containers), sources.table,
+                                                  data.files(), targets, sources.split_tables));
   index.problems.insert(index.problems.end(), warnings.begin(), warnings.end());
   return index;
 }

@@ -16,6 +16,7 @@ namespace skytrain::data {
 struct Sources {
   std::vector<std::string> images;  // Folders and archives.
   std::string table;                // Of `files`, or a `dataset` that is a table.
+  SplitTablePaths split_tables;     // Of `splits`.
   std::string fingerprint;          // Of them all.
   bool is_table() const { return images.empty(); }
 };

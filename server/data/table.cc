@@ -96,7 +96,8 @@ absl::Status ReadClasses(const TextTable& table, size_t target, FeatureTable& ou
 }  // namespace
 
 absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
-                                              const spec::TargetColumns& targets) {
+                                              const spec::TargetColumns& targets,
+                                              const std::string& group) {
   ASSIGN_OR_RETURN(const TextTable table, ReadTable(path));
   FeatureTable out;
   std::vector<size_t> columns;
@@ -110,7 +111,11 @@ absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
     columns = {column};
   }
   if (targets.values.empty()) out.target = table.header[columns[0]];
-  RETURN_IF_ERROR(ReadFeatures(table, columns, out));
+  std::vector<size_t> no_features = columns;
+  if (!group.empty()) {
+    ASSIGN_OR_RETURN(no_features.emplace_back(), table.Column(group, "data.splits.group"));
+  }
+  RETURN_IF_ERROR(ReadFeatures(table, no_features, out));
   RETURN_IF_ERROR(targets.values.empty() ? ReadClasses(table, columns[0], out)
                                          : ReadTargets(table, columns, targets, out));
   for (size_t r = 1; r <= table.rows(); ++r) out.ids.push_back(absl::StrCat(r));

@@ -23,7 +23,9 @@ struct FeatureTable {
 
 // A class column that is not named is the only column that holds text. DATA_INVALID naming file,
 // line and column of what is no finite number, and for an empty cell.
+// `group`: a column that is neither (see GroupsOf); empty: none.
 absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
-                                              const spec::TargetColumns& targets);
+                                              const spec::TargetColumns& targets,
+                                              const std::string& group = "");
 
 }  // namespace skytrain::data

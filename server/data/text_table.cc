@@ -13,7 +13,12 @@
 namespace skytrain::data {
 
 std::string TextTable::Where(size_t row, size_t column) const {
-  return absl::StrCat(Quotable(path), *line_word == '\0' ? ":" : absl::StrCat(", ", line_word, " "),
+  Added source{0, path, line_word};
+  for (const Added& more : added) {
+    if (row >= more.first_row) source = more;
+  }
+  return absl::StrCat(Quotable(source.path),
+                      *source.line_word == '\0' ? ":" : absl::StrCat(", ", source.line_word, " "),
                       lines[row], ": column \"", Quotable(header[column]), "\"");
 }
 

@@ -19,6 +19,13 @@ struct TextTable {
   std::vector<std::vector<std::string>> columns;  // [header's size][rows, or 0]
   std::vector<int64_t> lines;                     // Where each row begins, from 1.
   const char* line_word = "";                     // What `lines` counts; empty: lines of text.
+  // Rows that come from another file: from `first_row` on, up to the next one's.
+  struct Added {
+    size_t first_row;
+    std::string path;
+    const char* line_word;
+  };
+  std::vector<Added> added;
 
   size_t rows() const { return lines.size(); }
   const std::string& cell(size_t row, size_t column) const { return columns[column][row]; }

@@ -148,6 +148,13 @@ Inspector::Result Inspector::InspectFiles(const v1::Data& data, const v1::Task& 
   if (data.has_files()) *source.mutable_files() = data.files();
   source.set_unmatched(data.unmatched());
   source.set_corrupt(data.corrupt());
+  const v1::Splits& splits = data.splits();
+  if (!splits.group().empty()) source.mutable_splits()->set_group(splits.group());
+  if (splits.train().has_table()) *source.mutable_splits()->mutable_train() = splits.train();
+  if (splits.validation().has_table()) {
+    *source.mutable_splits()->mutable_validation() = splits.validation();
+  }
+  if (splits.test().has_table()) *source.mutable_splits()->mutable_test() = splits.test();
   if (data.image().has_stretch()) {
     *source.mutable_image()->mutable_stretch() = data.image().stretch();  // Which bands are needed.
   }

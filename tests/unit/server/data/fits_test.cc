@@ -126,6 +126,7 @@ TEST(Fits, BandsOfAnObjectAreOneImage) {
   WriteArchive(dir.File("set.zip"), files, Pack::kZip);
   for (const char* name : {"set", "set.tar", "set.zip"}) {
     OpenOptions options = OptionsFor(dir.File(name), dir.File("cache"));
+    options.evaluation = true;
     options.classes = {"galaxy", "star"};
     auto* linear = options.data.mutable_image()->mutable_stretch()->mutable_linear();
     linear->set_low(0);
@@ -146,7 +147,7 @@ TEST(Fits, BandsOfAnObjectAreOneImage) {
   }
   std::filesystem::remove(dir.File("set/star/2_rband.fits"));
   std::filesystem::resize_file(dir.File("set/galaxy/3_rband.fits"), 3000);
-  const auto manifest = InspectDataset(OptionsFor(dir.File("set"), "").data, "", {});
+  const auto manifest = InspectDataset(OptionsFor(dir.File("set"), "").data, {}, {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   ASSERT_EQ(manifest->problems_size(), 1);
   EXPECT_EQ(manifest->problems(0).kind(), "corrupt");
@@ -185,7 +186,7 @@ TEST(Fits, RealFiles) {
   data.mutable_files()->add_images(path);
   data.mutable_files()->set_table(path + "/Abell2670_catalogue_test.csv");
   data.mutable_files()->set_id("ID");
-  const auto manifest = InspectDataset(data, "type_morph", {});
+  const auto manifest = InspectDataset(data, ClassIn("type_morph"), {});
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   std::vector<std::string> problems;
   for (const auto& p : manifest->problems()) {

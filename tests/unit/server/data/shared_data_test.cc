@@ -144,7 +144,9 @@ Check Arrays(std::vector<std::string> arrays, const std::string& md5 = "") {
       if (first.empty()) first = numbers;
     }
     EXPECT_EQ(found, arrays);
-    if (!md5.empty()) EXPECT_EQ(Md5(first), md5);
+    if (!md5.empty()) {
+      EXPECT_EQ(Md5(first), md5);
+    }
   };
 }
 

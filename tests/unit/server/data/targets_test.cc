@@ -23,7 +23,7 @@ class TargetsTest : public ::testing::Test {
  protected:
   TargetsTest() {
     std::vector<File> images;
-    for (int i = 0; i < 6; ++i) images.push_back({absl::StrCat("a/", i, ".jpg"), MakeJpeg(20, 20)});
+    for (int i = 0; i < 6; ++i) images.push_back({absl::StrCat("a/", i, ".jpg"), MakeJpeg(20, 20), ""});
     WriteFolder(dir_.File("set"), images);
     Table(
         "id,z,mass,w\n5,0.5,10,1\n0,0.0,11,2\n1,0.1,12,0.5\n2,0.2,13,0\n3,0.3,14,1\n4,0.4,15,"

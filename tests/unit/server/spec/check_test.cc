@@ -50,9 +50,9 @@ TEST(MakePlan, FillsInTheDefaultsOfTheProtosComments) {
 
 TEST(MakePlan, RefusesWhatItKnowsByNameOnly) {
   v1::Experiment e = Good();
-  e.mutable_data()->mutable_splits()->set_group("object");
+  e.mutable_train()->set_mixup(0.2);
   const absl::Status status = MakePlan(e).status();
-  EXPECT_THAT(ViolationsOf(status), Contains(Field(&FieldViolation::field, "data.splits.group")));
+  EXPECT_THAT(ViolationsOf(status), Contains(Field(&FieldViolation::field, "train.mixup")));
 }
 
 TEST(MakePlan, KeepsAnExplicitWeightDecayOfZero) {
