@@ -1,8 +1,6 @@
 #include "client/command_line.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <string>
 #include <tuple>
@@ -11,14 +9,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "client/command_adder.h"
 #include "client/commands/commands.h"
+#include "client/dataset_commands.h"
+#include "client/model_commands.h"
 #include "client/render/format.h"
 #include "common/errors.h"
 
 namespace skytrain::client {
 namespace {
-
-using Run = std::function<absl::StatusOr<ExitCode>()>;
 
 const std::map<std::string, Format> kFormats = {{"table", Format::kTable},
                                                 {"json", Format::kJson},
@@ -26,9 +25,7 @@ const std::map<std::string, Format> kFormats = {{"table", Format::kTable},
                                                 {"csv", Format::kCsv}};
 
 // Everything that the commands' options are parsed into, and the command that was chosen.
-struct Parsed {
-  Run run;
-  std::string format = "table";
+struct Parsed : Chosen {
   SubmitOptions submit;
   ListOptions list;
   ShowOptions show;
@@ -44,57 +41,18 @@ struct Parsed {
   std::vector<std::string> upload;
   EvaluateOptions evaluate;
   VerifyOptions verify;
+  DatasetCommands datasets;
+  ModelCommands models;
   bool gc_dry_run = false;
   std::string shell;
   DialStdioOptions dial_stdio;
 };
 
-// Where the server is and how to get to it.
-void AddServerOptions(CLI::App& command, Context& context) {
-  command
-      .add_option("--server", context.server,
-                  "unix:PATH, HOST:PORT (TLS) or ssh://[USER@]NODE; else SKYTRAIN_SERVER, else the "
-                  "default socket")
-      ->type_name("SERVER");
-  command.add_option("--ca", context.tls.ca, "Trust this CA; else SKYTRAIN_CA, else the system's")
-      ->type_name("FILE");
-  command.add_option("--cert", context.tls.certificate, "Client certificate; else SKYTRAIN_CERT")
-      ->type_name("FILE");
-  command.add_option("--key", context.tls.key, "Its private key; else SKYTRAIN_KEY")
-      ->type_name("FILE");
-  command
-      .add_option_function<std::string>(
-          "--give-up",
-          [&context](const std::string& text) {
-            absl::Duration duration;
-            if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration()) {
-              throw CLI::ValidationError("--give-up", "'" + text + "' is no time, as 90s or 30m");
-            }
-            context.give_up = duration;
-          },
-          "End when the server is silent for so long; else 10s at first, 10m once a job is "
-          "followed")
-      ->type_name("TIME");
-}
-
-// A command with the options that all have.
-CLI::App* Add(CLI::App& app, Context& context, Parsed& parsed, const std::string& name,
-              const std::string& what, Run run) {
-  CLI::App* command = app.add_subcommand(name, what);
-  std::vector<std::string> formats = {"table", "json", "jsonl"};
-  if (name == "metrics") formats.push_back("csv");
-  command->add_option("--output", parsed.format, "table, json or jsonl (metrics: also csv)")
-      ->check(CLI::IsMember(formats))
-      ->type_name("FORMAT");
-  AddServerOptions(*command, context);
-  command->callback([&parsed, run = std::move(run)] { parsed.run = run; });
-  return command;
-}
-
 void AddSubmit(CLI::App& app, Context& context, Parsed& parsed) {
   SubmitOptions& o = parsed.submit;
-  CLI::App* c = Add(app, context, parsed, "submit", "Submit an experiment; prints the job's name",
-                    [&] { return Submit(context, o); });
+  CLI::App* c =
+      AddCommand(app, context, parsed, "submit", "Submit an experiment; prints the job's name",
+                 [&] { return Submit(context, o); });
   c->add_option("file", o.file, "The experiment's YAML file; -: stdin")
       ->required()
       ->type_name("FILE");
@@ -113,8 +71,8 @@ void AddSubmit(CLI::App& app, Context& context, Parsed& parsed) {
 }
 
 void AddLooking(CLI::App& app, Context& context, Parsed& parsed) {
-  CLI::App* c = Add(app, context, parsed, "list", "List jobs, newest first",
-                    [&] { return List(context, parsed.list); });
+  CLI::App* c = AddCommand(app, context, parsed, "list", "List jobs, newest first",
+                           [&] { return List(context, parsed.list); });
   c->add_option("--state", parsed.list.states, "Only jobs in this state (may be repeated)")
       ->type_name("STATE")
       ->allow_extra_args(false);
@@ -123,18 +81,19 @@ void AddLooking(CLI::App& app, Context& context, Parsed& parsed) {
       ->type_name("FILTER");
   c->add_flag("--all", parsed.list.all, "All jobs, not only the newest 50");
 
-  Add(app, context, parsed, "queue", "Show the waiting jobs: why each waits, when it might start",
-      [&] { return Queue(context); });
+  AddCommand(app, context, parsed, "queue",
+             "Show the waiting jobs: why each waits, when it might start",
+             [&] { return Queue(context); });
 
-  c = Add(app, context, parsed, "show", "Show a job: how it stands, or how it ended",
-          [&] { return Show(context, parsed.show); });
+  c = AddCommand(app, context, parsed, "show", "Show a job: how it stands, or how it ended",
+                 [&] { return Show(context, parsed.show); });
   auto* job = c->add_option("job", parsed.show.job)->type_name("JOB");
   auto* dir = c->add_option("--dir", parsed.show.dir, "An attempt folder, read with no server")
                   ->type_name("ATTEMPT");
   dir->excludes(job);
 
-  c = Add(app, context, parsed, "watch", "Follow a job; exit with the job's code",
-          [&] { return WatchCommand(context, parsed.watch); });
+  c = AddCommand(app, context, parsed, "watch", "Follow a job; exit with the job's code",
+                 [&] { return WatchCommand(context, parsed.watch); });
   job = c->add_option("job", parsed.watch.job)->type_name("JOB");
   dir = c->add_option("--dir", parsed.watch.dir, "An attempt folder, read with no server")
             ->type_name("ATTEMPT");
@@ -149,7 +108,7 @@ void AddLooking(CLI::App& app, Context& context, Parsed& parsed) {
       ->type_name("STEPS");
 
   LogsOptions& logs = parsed.logs;
-  c = Add(app, context, parsed, "logs", "Print what the job's processes wrote", [&] {
+  c = AddCommand(app, context, parsed, "logs", "Print what the job's processes wrote", [&] {
     if (parsed.log_stream == "stdout") logs.stream = v1::LogChunk::STREAM_STDOUT;
     if (parsed.log_stream == "stderr") logs.stream = v1::LogChunk::STREAM_STDERR;
     return Logs(context, logs);
@@ -166,8 +125,8 @@ void AddLooking(CLI::App& app, Context& context, Parsed& parsed) {
 
 void AddMetrics(CLI::App& app, Context& context, Parsed& parsed) {
   MetricsOptions& o = parsed.metrics;
-  CLI::App* c = Add(app, context, parsed, "metrics", "Print a job's metrics",
-                    [&] { return Metrics(context, o); });
+  CLI::App* c = AddCommand(app, context, parsed, "metrics", "Print a job's metrics",
+                           [&] { return Metrics(context, o); });
   c->add_option("job", o.job)->required()->type_name("JOB");
   c->add_option("names", o.names, "Only these, as in val/accuracy or 'val/*'")->type_name("NAME");
   c->add_option("--plot", o.plot, "Draw this metric")->type_name("NAME");
@@ -175,7 +134,7 @@ void AddMetrics(CLI::App& app, Context& context, Parsed& parsed) {
 }
 
 void AddActing(CLI::App& app, Context& context, Parsed& parsed) {
-  CLI::App* c = Add(app, context, parsed, "wait", "Wait until jobs are over", [&] {
+  CLI::App* c = AddCommand(app, context, parsed, "wait", "Wait until jobs are over", [&] {
     if (parsed.wait_seconds > 0) parsed.wait.timeout = absl::Seconds(parsed.wait_seconds);
     return Wait(context, parsed.wait);
   });
@@ -193,9 +152,9 @@ void AddChanging(CLI::App& app, Context& context, Parsed& parsed) {
       {"resume", "Let suspended jobs go on", Resume},
       {"delete", "Remove finished jobs; their models stay", Delete}};
   for (const auto& [name, what, command] : kCommands) {
-    CLI::App* c = Add(app, context, parsed, name, what, [&context, &parsed, command = command] {
-      return command(context, parsed.select);
-    });
+    CLI::App* c = AddCommand(
+        app, context, parsed, name, what,
+        [&context, &parsed, command = command] { return command(context, parsed.select); });
     c->add_option("jobs", parsed.select.jobs)->type_name("JOB");
     c->add_option("--filter", parsed.select.filter,
                   "All jobs for which this holds, as in 'state=QUEUED AND labels.run=x'")
@@ -204,60 +163,52 @@ void AddChanging(CLI::App& app, Context& context, Parsed& parsed) {
   }
 }
 
-void AddModels(CLI::App& app, Context& context, Parsed& parsed) {
-  Add(app, context, parsed, "models", "List models", [&] { return Models(context); });
-
-  CLI::App* c = Add(app, context, parsed, "fetch", "Fetch a model: model.safetensors, model.json",
-                    [&] { return Fetch(context, parsed.fetch); });
+void AddTransfers(CLI::App& app, Context& context, Parsed& parsed) {
+  CLI::App* c =
+      AddCommand(app, context, parsed, "fetch", "Fetch a model: model.safetensors, model.json",
+                 [&] { return Fetch(context, parsed.fetch); });
   c->add_option("what", parsed.fetch.what, "The job that trained it, or the model")
       ->required()
-      ->type_name("JOB|MODEL[@N]");
+      ->type_name("JOB|MODEL[@N|@ALIAS]");
   c->add_option("-o,--dir", parsed.fetch.dir, "Where to; default: the model's name")
       ->type_name("DIR");
 
-  c = Add(app, context, parsed, "upload",
-          "Send data to the server; prints what to write as data.dataset",
-          [&] { return UploadCommand(context, parsed.upload); });
+  c = AddCommand(app, context, parsed, "upload",
+                 "Send data to the server; prints what to write as data.dataset",
+                 [&] { return UploadCommand(context, parsed.upload); });
   c->add_option("files", parsed.upload, "Archives or tables")->required()->type_name("FILE");
 
-  c = Add(app, context, parsed, "evaluate", "Measure a model on data",
-          [&] { return Evaluate(context, parsed.evaluate); });
+  c = AddCommand(app, context, parsed, "evaluate", "Measure a model on data",
+                 [&] { return Evaluate(context, parsed.evaluate); });
   c->add_option("what", parsed.evaluate.what, "The job that trained it, or the model")
       ->required()
-      ->type_name("JOB|MODEL[@N]");
+      ->type_name("JOB|MODEL[@N|@ALIAS]");
   c->add_option("--data", parsed.evaluate.data, "A data set on the server")
       ->required()
-      ->type_name("PATH");
+      ->type_name("NAME|PATH");
   c->add_option("--split", parsed.evaluate.split,
                 "Which of the set's splits; default: test, else val, else all")
       ->type_name("NAME");
-  const std::map<std::string, bool> policies = {{"refuse", false}, {"skip", true}};
-  c->add_option("--unmatched", parsed.evaluate.skip_unmatched,
-                "skip: leave out images without a label and labels without an image")
-      ->transform(CLI::CheckedTransformer(policies))
-      ->type_name("skip|refuse");
-  c->add_option("--corrupt", parsed.evaluate.skip_corrupt,
-                "skip: leave out images that cannot be decoded")
-      ->transform(CLI::CheckedTransformer(policies))
-      ->type_name("skip|refuse");
+  AddPolicies(*c, parsed.evaluate.skip_unmatched, parsed.evaluate.skip_corrupt);
 }
 
 void AddVerify(CLI::App& app, Context& context, Parsed& parsed) {
-  CLI::App* c =
-      Add(app, context, parsed, "verify", "Run a job again and compare the weights, bit for bit",
-          [&] { return Verify(context, parsed.verify); });
+  CLI::App* c = AddCommand(app, context, parsed, "verify",
+                           "Run a job again and compare the weights, bit for bit",
+                           [&] { return Verify(context, parsed.verify); });
   c->add_option("job", parsed.verify.job)->required()->type_name("JOB");
   c->add_flag("--resume-check", parsed.verify.resume_check,
               "Interrupt the second run once, at a random step, and let it go on");
 }
 
 void AddLink(CLI::App& app, Context& context, Parsed& parsed) {
-  Add(app, context, parsed, "login",
-      "Keep a token for a server on TCP; asks for it, or reads stdin",
-      [&] { return Login(context); });
-  Add(app, context, parsed, "logout", "Forget the server's token", [&] { return Logout(context); });
-  Add(app, context, parsed, "doctor", "Examine the way to the server; name what is broken",
-      [&] { return RunDoctor(context); });
+  AddCommand(app, context, parsed, "login",
+             "Keep a token for a server on TCP; asks for it, or reads stdin",
+             [&] { return Login(context); });
+  AddCommand(app, context, parsed, "logout", "Forget the server's token",
+             [&] { return Logout(context); });
+  AddCommand(app, context, parsed, "doctor", "Examine the way to the server; name what is broken",
+             [&] { return RunDoctor(context); });
   // By hand only to look at what an ssh:// server does, so it has none of the common options.
   CLI::App* c = app.add_subcommand(
       "dial-stdio",
@@ -267,10 +218,10 @@ void AddLink(CLI::App& app, Context& context, Parsed& parsed) {
   c->callback([&] { parsed.run = [&] { return DialStdio(context, parsed.dial_stdio); }; });
 }
 
-std::vector<CommandHelp> Describe(CLI::App& app) {
+std::vector<CommandHelp> Describe(const CLI::App& app) {
   std::vector<CommandHelp> commands;
-  for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
-    CommandHelp help{command->get_name(), command->get_description(), {}};
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    CommandHelp help{command->get_name(), command->get_description(), {}, Describe(*command)};
     for (const CLI::Option* option : command->get_options()) {
       for (const std::string& name : option->get_lnames()) help.options.push_back("--" + name);
     }
@@ -280,34 +231,45 @@ std::vector<CommandHelp> Describe(CLI::App& app) {
 }
 
 void AddRest(CLI::App& app, Context& context, Parsed& parsed) {
-  CLI::App* gc =
-      Add(app, context, parsed, "gc", "Remove what the server's retention policy no longer keeps",
-          [&] { return CollectGarbage(context, parsed.gc_dry_run); });
+  CLI::App* gc = AddCommand(app, context, parsed, "gc",
+                            "Remove what the server's retention policy no longer keeps",
+                            [&] { return CollectGarbage(context, parsed.gc_dry_run); });
   gc->add_flag("--dry-run", parsed.gc_dry_run, "Only say what that would be");
-  Add(app, context, parsed, "info", "Show the server and its devices",
-      [&] { return Info(context); });
-  Add(app, context, parsed, "version", "Print the version", [&] { return Version(context); });
-  CLI::App* c = Add(app, context, parsed, "completion", "Print a shell's completion script",
-                    [&] { return Completion(context, parsed.shell, Describe(app)); });
+  AddCommand(app, context, parsed, "info", "Show the server and its devices",
+             [&] { return Info(context); });
+  AddCommand(app, context, parsed, "version", "Print the version",
+             [&] { return Version(context); });
+  CLI::App* c = AddCommand(app, context, parsed, "completion", "Print a shell's completion script",
+                           [&] { return Completion(context, parsed.shell, Describe(app)); });
   c->add_option("shell", parsed.shell)
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}))
       ->type_name("bash|zsh|fish");
 }
 
-// Instead of CLI11's words for a command line that it cannot read.
-std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
-  if (const auto commands = app.get_subcommands(); !commands.empty()) {
-    return absl::StrCat(error.what(), "\nSee: skytrain ", commands.front()->get_name(),
+bool IsGroup(const CLI::App& command) {
+  return !command.get_subcommands([](const CLI::App*) { return true; }).empty();
+}
+
+// Instead of CLI11's words for a command line that it cannot read. `line`: how `app` is called.
+std::string UsageError(const CLI::App& app, const CLI::ParseError& error,
+                       const std::string& line = "skytrain") {
+  const auto commands = app.get_subcommands();
+  if (!commands.empty() && !IsGroup(*commands.front())) {
+    return absl::StrCat(error.what(), "\nSee: ", line, " ", commands.front()->get_name(),
                         " --help\n");
+  }
+  if (!commands.empty()) {
+    return UsageError(*commands.front(), error,
+                      absl::StrCat(line, " ", commands.front()->get_name()));
   }
   const std::vector<std::string> words = app.remaining();
   const auto word = std::find_if(words.begin(), words.end(), [](const std::string& text) {
     return !text.empty() && text.front() != '-';
   });
   if (word == words.end() || error.get_name() != "RequiredError") {
-    return absl::StrCat(words.empty() ? "name a command" : error.what(),
-                        "\nSee: skytrain --help\n");
+    return absl::StrCat(words.empty() ? "name a command" : error.what(), "\nSee: ", line,
+                        " --help\n");
   }
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
@@ -316,13 +278,14 @@ std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
   const std::string nearest = NearestName(*word, names);
   return absl::StrCat("there is no command '", Printable(*word), "'",
                       nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?"),
-                      "\nSee: skytrain --help\n");
+                      "\nSee: ", line, " --help\n");
 }
 
 // Where to look after an error that the command line was right about.
 std::string NextStep(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   if (reason == "JOB_NOT_FOUND") return "Your jobs: skytrain list --all\n";
+  if (reason == "DATASET_NOT_FOUND") return "What there is: skytrain datasets list\n";
   if (reason == "MODEL_NOT_FOUND") return "What there is: skytrain models\n";
   return "";
 }
@@ -336,6 +299,7 @@ std::string WhatIsMissing(const CLI::App& app, const Parsed& parsed) {
       (app.got_subcommand("watch") && neither(parsed.watch.job, parsed.watch.dir))) {
     return "name a job, or an attempt folder with --dir";
   }
+  if (parsed.models.NeedsAlias(app)) return "name the alias, or forget one with --remove";
   for (const char* command : {"cancel", "suspend", "resume", "delete"}) {
     if (app.got_subcommand(command) && parsed.select.jobs.empty() == parsed.select.filter.empty()) {
       return absl::StrCat("name the jobs to ", command, ", or pick them with --filter");
@@ -360,7 +324,9 @@ int RunCommandLine(int argc, char** argv, Context& context) {
   AddMetrics(app, context, parsed);
   AddActing(app, context, parsed);
   AddChanging(app, context, parsed);
-  AddModels(app, context, parsed);
+  AddModels(app, context, parsed, parsed.models);
+  AddTransfers(app, context, parsed);
+  AddDatasets(app, context, parsed, parsed.datasets);
   AddVerify(app, context, parsed);
   AddLink(app, context, parsed);
   AddRest(app, context, parsed);

@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/errors.h"
@@ -20,7 +23,10 @@ namespace {
 constexpr absl::string_view kJobs = "jobs/";
 constexpr absl::string_view kModels = "models/";
 constexpr absl::string_view kVersions = "/versions/";
+constexpr absl::string_view kAliases = "/aliases/";
+constexpr absl::string_view kDatasets = "datasets/";
 constexpr absl::string_view kBlobs = "blobs/";
+constexpr size_t kMaxDatasetName = 100;
 
 absl::Status BadName(absl::string_view what, absl::string_view name, absl::string_view rule) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_NAME",
@@ -55,32 +61,74 @@ absl::Status ValidateJobId(absl::string_view id) {
   return absl::OkStatus();
 }
 
-std::string ModelName::ToString() const { return absl::StrCat(kModels, model, kVersions, version); }
+std::string ModelName::ToString() const {
+  if (!alias.empty()) return absl::StrCat(kModels, model, kAliases, alias);
+  return version == 0 ? absl::StrCat(kModels, model)
+                      : absl::StrCat(kModels, model, kVersions, version);
+}
 
 absl::StatusOr<ModelName> ParseModelName(absl::string_view name) {
-  constexpr absl::string_view kRule = "write NAME, NAME@VERSION or models/NAME/versions/VERSION";
+  constexpr absl::string_view kRule =
+      "write NAME, NAME@VERSION, NAME@ALIAS, models/NAME/versions/VERSION or "
+      "models/NAME/aliases/ALIAS";
   absl::string_view rest = name;
   ModelName parsed;
-  absl::string_view version;
-  if (absl::StartsWith(rest, kModels)) {
-    rest.remove_prefix(kModels.size());
-    const size_t at = rest.find(kVersions);
-    if (at != absl::string_view::npos) {
+  std::optional<absl::string_view> version, alias;
+  if (absl::ConsumePrefix(&rest, kModels)) {
+    if (const size_t at = rest.find(kVersions); at != absl::string_view::npos) {
       version = rest.substr(at + kVersions.size());
       rest = rest.substr(0, at);
-      if (version.empty()) return BadName("a model name", name, kRule);
+    } else if (const size_t at = rest.find(kAliases); at != absl::string_view::npos) {
+      alias = rest.substr(at + kAliases.size());
+      rest = rest.substr(0, at);
     }
   } else if (const size_t at = rest.find('@'); at != absl::string_view::npos) {
-    version = rest.substr(at + 1);
+    const absl::string_view behind = rest.substr(at + 1);
+    (ValidateModelAlias(behind).ok() ? alias : version) = behind;
     rest = rest.substr(0, at);
-    if (version.empty()) return BadName("a model name", name, kRule);
   }
-  if (!version.empty() && (!absl::SimpleAtoi(version, &parsed.version) || parsed.version < 1)) {
+  const bool bad_version =
+      version.has_value() && (!absl::SimpleAtoi(*version, &parsed.version) || parsed.version < 1);
+  const bool bad_alias = alias.has_value() && !ValidateModelAlias(*alias).ok();
+  if (bad_version || bad_alias || !ValidateJobId(rest).ok()) {
     return BadName("a model name", name, kRule);
   }
-  if (!ValidateJobId(rest).ok()) return BadName("a model name", name, kRule);
+  parsed.alias = std::string(alias.value_or(""));
   parsed.model = std::string(rest);
   return parsed;
+}
+
+absl::Status ValidateModelAlias(absl::string_view alias) {
+  const bool characters = std::all_of(alias.begin(), alias.end(), [](char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
+  });
+  if (!characters || alias.empty() || alias.size() > 63 || !absl::ascii_islower(alias.front())) {
+    return BadName("an alias", alias.substr(0, 100),
+                   "a letter, then at most 62 of a-z, 0-9, '-' and '_'");
+  }
+  return absl::OkStatus();
+}
+
+std::string DatasetName(absl::string_view dataset) { return absl::StrCat(kDatasets, dataset); }
+
+absl::StatusOr<std::string> ParseDatasetName(absl::string_view name) {
+  constexpr absl::string_view kRule =
+      "parts of a-z, 0-9, '-' and '_' that begin with a letter or digit, joined by '/', 100 "
+      "characters at most, and none of blobs, datasets, jobs and models as the first";
+  const absl::string_view bare = absl::StripPrefix(name, kDatasets);
+  const std::vector<absl::string_view> parts = absl::StrSplit(bare, '/');
+  const bool well_formed = std::all_of(parts.begin(), parts.end(), [](absl::string_view part) {
+    return !part.empty() && part.front() != '-' && part.front() != '_' &&
+           std::all_of(part.begin(), part.end(), [](char c) {
+             return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
+           });
+  });
+  const absl::string_view first = parts.front();
+  if (!well_formed || bare.size() > kMaxDatasetName || first == "blobs" || first == "datasets" ||
+      first == "jobs" || first == "models") {
+    return BadName("the name of a data set", name.substr(0, kMaxDatasetName), kRule);
+  }
+  return std::string(bare);
 }
 
 std::string BlobName(absl::string_view sha256) { return absl::StrCat(kBlobs, sha256); }

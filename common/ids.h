@@ -15,14 +15,24 @@ absl::StatusOr<std::string> ParseJobName(absl::string_view name);
 // [a-z0-9-]{3,63}, no hyphen at either end. INVALID_ARGUMENT (BAD_NAME), saying what is wrong.
 absl::Status ValidateJobId(absl::string_view id);
 
-// "models/{model}/versions/{version}".
+// "models/{model}/versions/{version}", "models/{model}/aliases/{alias}" or "models/{model}".
 struct ModelName {
   std::string model;
-  int version = 0;  // 0: the newest.
+  int version = 0;    // 0: the newest, or the alias's.
+  std::string alias;  // Only without a version.
   std::string ToString() const;
 };
-// Takes "models/M/versions/N", "models/M", "M@N" and "M". INVALID_ARGUMENT (BAD_NAME).
+// Takes what ToString gives, and the short forms "M@N", "M@ALIAS" and "M". INVALID_ARGUMENT
+// (BAD_NAME).
 absl::StatusOr<ModelName> ParseModelName(absl::string_view name);
+// [a-z][a-z0-9-_]{0,62}: never a number. INVALID_ARGUMENT (BAD_NAME), saying what is wrong.
+absl::Status ValidateModelAlias(absl::string_view alias);
+
+// "datasets/{dataset}" <-> "{dataset}": parts of [a-z0-9-_] that begin with a letter or digit,
+// joined by '/', 100 characters at most; the first is no kind of resource ("blobs").
+// ParseDatasetName also takes the bare name. INVALID_ARGUMENT (BAD_NAME), saying what is wrong.
+std::string DatasetName(absl::string_view dataset);
+absl::StatusOr<std::string> ParseDatasetName(absl::string_view name);
 
 // "blobs/{sha256}" <-> "{sha256}", 64 lower-case hexadecimal digits. INVALID_ARGUMENT (BAD_NAME).
 std::string BlobName(absl::string_view sha256);

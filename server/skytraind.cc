@@ -29,6 +29,7 @@
 #include "server/auth/unix_listener.h"
 #include "server/blobs/blob_store.h"
 #include "server/config/config.h"
+#include "server/datasets/dataset_registry.h"
 #include "server/datasets/inspector.h"
 #include "server/devices/devices.h"
 #include "server/devices/gpu_guard.h"
@@ -201,6 +202,8 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
                    UploadStore::Open(UploadOptions(config), *database, fs, Clock::Real()));
   BlobStore blobs(models, *uploads);
   Inspector inspector(InspectorOptions(config, *uploads, fs));
+  DatasetRegistry datasets({.visible_to_all = config.jobs_visible_to_all}, *database, inspector,
+                           Clock::Real());
   EventHub hub;
   EventLog log(*database, &hub.recent());
   LocalLauncher launcher(config.shepherd_binary, LauncherOptions(config));
@@ -208,7 +211,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   ASSIGN_OR_RETURN(const auto audit, OpenAuditLog(config));
   DaemonHooks hooks(config, *database, *audit, metrics.hooks);
   JobManager::Options job_options =
-      ManagerOptions(config, cpus, gpus, guard.get(), inspector, models, *uploads);
+      ManagerOptions(config, cpus, gpus, guard.get(), datasets, models, *uploads);
   job_options.outbox = hooks.outbox();
   JobManager jobs(std::move(job_options), *database, hub, launcher, fs, Clock::Real());
 
@@ -221,10 +224,10 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
                                     Clock::Real());
   Calls calls(authenticator);
   JobServiceImpl job_service(calls, jobs, log, hub, {.spec_bytes = config.max_spec_bytes});
-  ModelServiceImpl model_service(calls, models);
+  ModelServiceImpl model_service(calls, models, jobs);
   BlobServiceImpl blob_service(calls, blobs);
-  DatasetServiceImpl dataset_service(calls, inspector);
-  Collector collector(CollectorOptions(config), *database, jobs, *uploads, fs, Clock::Real());
+  DatasetServiceImpl dataset_service(calls, datasets);
+  Collector collector(CollectorOptions(config, datasets), *database, jobs, *uploads, fs, Clock::Real());
   NodeServiceImpl node_service(calls, jobs, collector, std::move(node));
   RpcServer::Interceptors interceptors;
   interceptors.push_back(AuditCalls(authenticator, *audit));

@@ -53,14 +53,14 @@ NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::D
   NodeServiceImpl::Node node;
   node.info.set_version(SKYTRAIN_VERSION);
   node.info.set_build(SKYTRAIN_BUILD);
-  node.info.set_api_minor(2);
+  node.info.set_api_minor(3);
   char host[256] = {};
   gethostname(host, sizeof(host) - 1);
   node.info.set_hostname(host);
   node.info.mutable_start_time()->set_seconds(absl::ToUnixSeconds(Clock::Real().Now()));
   for (const std::string& root : config.data_roots) node.info.add_data_roots(root);
   for (const char* capability :
-       {"suspend", "queue", "filter", "upload", "metrics", "metric_stride", "gc"}) {
+       {"suspend", "queue", "filter", "upload", "metrics", "metric_stride", "gc", "datasets"}) {
     node.info.add_capabilities(capability);
   }
   node.info.set_mode(std::string(ModeName(config.mode)));
@@ -75,7 +75,8 @@ NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::D
 
 JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::Device>& cpus,
                                    const std::vector<v1::Device>& gpus, GpuGuard* guard,
-                                   Inspector& inspector, ModelStore& models, UploadStore& uploads) {
+                                   DatasetRegistry& datasets, ModelStore& models,
+                                   UploadStore& uploads) {
   JobManager::Options options;
   options.attempts_dir = config.work_dir + "/attempts";
   options.lost_and_found_dir = config.state_dir + "/lost+found";
@@ -93,9 +94,12 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   options.max_priority = config.max_priority;
   options.memory_limit_bytes = config.memory_limit_bytes;
   options.log_quota_bytes = config.log_quota_bytes;
-  options.manifest = [&inspector](const v1::Data& data, const v1::Task& task,
-                                  const std::string& owner) {
-    return inspector.Inspect(data, task, owner);
+  options.resolve_dataset = [&datasets](const std::string& owner, v1::Data& data) {
+    return datasets.Resolve(owner, data);
+  };
+  options.manifest = [&datasets](const v1::Data& data, const v1::Task& task,
+                                 const std::string& owner) {
+    return datasets.Inspect(data, task, owner);
   };
   if (config.mode == Mode::kSite) options.account_of = FindAccount;
   options.locate_data = [&uploads, name = NamesForOwners(config)](const std::string& owner,
@@ -124,8 +128,9 @@ UploadStore::Options UploadOptions(const Config& config) {
   return options;
 }
 
-Collector::Options CollectorOptions(const Config& config) {
+Collector::Options CollectorOptions(const Config& config, DatasetRegistry& datasets) {
   Collector::Options options;
+  options.registered_data = [&datasets] { return datasets.Sources(); };
   options.policy = config.retention;
   options.attempts_dir = config.work_dir + "/attempts";
   options.cache_dir = config.work_dir + "/cache";

@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "server/blobs/upload_store.h"
 #include "server/config/config.h"
+#include "server/datasets/dataset_registry.h"
 #include "server/datasets/inspector.h"
 #include "server/devices/gpu_guard.h"
 #include "server/jobs/job_manager.h"
@@ -27,9 +28,10 @@ NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::D
 // `guard` may be null.
 JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::Device>& cpus,
                                    const std::vector<v1::Device>& gpus, GpuGuard* guard,
-                                   Inspector& inspector, ModelStore& models, UploadStore& uploads);
+                                   DatasetRegistry& datasets, ModelStore& models,
+                                   UploadStore& uploads);
 UploadStore::Options UploadOptions(const Config& config);
-Collector::Options CollectorOptions(const Config& config);
+Collector::Options CollectorOptions(const Config& config, DatasetRegistry& datasets);
 // `fs`: for what lies in work_dir.
 Inspector::Options InspectorOptions(const Config& config, UploadStore& uploads, FileSystem& fs);
 LocalLauncher::Options LauncherOptions(const Config& config);

@@ -271,6 +271,56 @@ absl::StatusOr<v1::DatasetManifest> Client::InspectDataset(
   return manifest;
 }
 
+absl::StatusOr<v1::Dataset> Client::RegisterDataset(const v1::Dataset& dataset) {
+  v1::RegisterDatasetRequest request;
+  *request.mutable_dataset() = dataset;
+  v1::Dataset registered;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->datasets, &v1::DatasetService::Stub::RegisterDataset,
+                               request, registered, kInspectDeadline));
+  return registered;
+}
+
+absl::StatusOr<v1::Dataset> Client::GetDataset(const std::string& name) {
+  v1::GetDatasetRequest request;
+  request.set_name(name);
+  v1::Dataset dataset;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->datasets, &v1::DatasetService::Stub::GetDataset,
+                               request, dataset));
+  return dataset;
+}
+
+absl::StatusOr<std::vector<v1::Dataset>> Client::ListDatasets() {
+  v1::ListDatasetsRequest request;
+  request.set_page_size(kPageSize);
+  std::vector<v1::Dataset> datasets;
+  do {
+    v1::ListDatasetsResponse response;
+    RETURN_IF_ERROR(stubs_->Call(*this, stubs_->datasets, &v1::DatasetService::Stub::ListDatasets,
+                                 request, response));
+    for (v1::Dataset& dataset : *response.mutable_datasets()) {
+      datasets.push_back(std::move(dataset));
+    }
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return datasets;
+}
+
+absl::Status Client::DeleteDataset(const std::string& name) {
+  v1::DeleteDatasetRequest request;
+  request.set_name(name);
+  google::protobuf::Empty response;
+  return stubs_->Call(*this, stubs_->datasets, &v1::DatasetService::Stub::DeleteDataset, request,
+                      response);
+}
+
+absl::StatusOr<v1::PreviewDatasetResponse> Client::PreviewDataset(
+    const v1::PreviewDatasetRequest& request) {
+  v1::PreviewDatasetResponse response;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->datasets, &v1::DatasetService::Stub::PreviewDataset,
+                               request, response, kInspectDeadline));
+  return response;
+}
+
 absl::StatusOr<v1::Model> Client::GetModel(const std::string& name) {
   v1::GetModelRequest request;
   request.set_name(name);
@@ -292,6 +342,32 @@ absl::StatusOr<std::vector<v1::Model>> Client::ListModels() {
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
   return models;
+}
+
+absl::StatusOr<v1::Model> Client::SetModelAlias(const std::string& name, const std::string& alias) {
+  v1::SetModelAliasRequest request;
+  request.set_name(name);
+  request.set_alias(alias);
+  v1::Model model;
+  RETURN_IF_ERROR(
+      stubs_->Call(*this, stubs_->models, &v1::ModelService::Stub::SetModelAlias, request, model));
+  return model;
+}
+
+absl::Status Client::DeleteModelAlias(const std::string& name) {
+  v1::DeleteModelAliasRequest request;
+  request.set_name(name);
+  google::protobuf::Empty response;
+  return stubs_->Call(*this, stubs_->models, &v1::ModelService::Stub::DeleteModelAlias, request,
+                      response);
+}
+
+absl::Status Client::DeleteModel(const std::string& name) {
+  v1::DeleteModelRequest request;
+  request.set_name(name);
+  google::protobuf::Empty response;
+  return stubs_->Call(*this, stubs_->models, &v1::ModelService::Stub::DeleteModel, request,
+                      response);
 }
 
 absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {

@@ -56,8 +56,20 @@ class Client {
   absl::StatusOr<v1::QueryMetricsResponse> QueryMetrics(const v1::QueryMetricsRequest& request);
 
   absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::InspectDatasetRequest& request);
+  // `name` of a data set here and below: "datasets/{dataset}". UNIMPLEMENTED: the server is an
+  // older one.
+  absl::StatusOr<v1::Dataset> RegisterDataset(const v1::Dataset& dataset);
+  absl::StatusOr<v1::Dataset> GetDataset(const std::string& name);
+  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets();
+  absl::Status DeleteDataset(const std::string& name);
+  absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(
+      const v1::PreviewDatasetRequest& request);
   absl::StatusOr<v1::Model> GetModel(const std::string& name);
   absl::StatusOr<std::vector<v1::Model>> ListModels();
+  // UNIMPLEMENTED, here and below: the server is an older one.
+  absl::StatusOr<v1::Model> SetModelAlias(const std::string& name, const std::string& alias);
+  absl::Status DeleteModelAlias(const std::string& name);
+  absl::Status DeleteModel(const std::string& name);
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
   absl::StatusOr<v1::ListDevicesResponse> ListDevices();
   absl::StatusOr<v1::CollectGarbageResponse> CollectGarbage(bool validate_only);

@@ -30,8 +30,7 @@ absl::StatusOr<v1::Model> ModelArgument(Client& client, const std::string& typed
     if (absl::StartsWith(typed, "jobs/")) return job.status();
   }
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(typed));
-  return client.GetModel(model.version > 0 ? model.ToString()
-                                           : absl::StrCat("models/", model.model));
+  return client.GetModel(model.ToString());
 }
 
 std::string AbsolutePath(const Target& target, const std::string& path) {
@@ -41,31 +40,16 @@ std::string AbsolutePath(const Target& target, const std::string& path) {
   return error ? path : (here / path).lexically_normal().string();
 }
 
-void MakePathsAbsolute(const Target& target, v1::Data& data) {
-  if (data.has_dataset()) data.set_dataset(AbsolutePath(target, data.dataset()));
-  if (!data.has_files()) return;
-  v1::Files& files = *data.mutable_files();
-  for (std::string& path : *files.mutable_images()) path = AbsolutePath(target, path);
-  files.set_table(AbsolutePath(target, files.table()));
-  if (!data.has_splits()) return;
-  v1::Splits& splits = *data.mutable_splits();
-  const auto make_absolute = [&](v1::Split& split) {
-    if (split.has_table()) split.set_table(AbsolutePath(target, split.table()));
-  };
-  if (splits.has_train()) make_absolute(*splits.mutable_train());
-  if (splits.has_validation()) make_absolute(*splits.mutable_validation());
-  if (splits.has_test()) make_absolute(*splits.mutable_test());
-}
-
-absl::Status Inspect(Context& context, Client& client, const v1::Data& data, const v1::Task& task) {
+absl::StatusOr<v1::DatasetManifest> Inspect(Context& context, Client& client, const v1::Data& data,
+                                            const v1::Task& task) {
   v1::InspectDatasetRequest request;
   *request.mutable_data() = data;
   *request.mutable_task() = task;
   const bool say = context.err().interactive;
   if (say) context.Err("looking at the data …");
-  const absl::Status status = client.InspectDataset(request).status();
+  absl::StatusOr<v1::DatasetManifest> manifest = client.InspectDataset(request);
   if (say) context.Err("\r\x1b[K");
-  return status;
+  return manifest;
 }
 
 }  // namespace skytrain::client

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "client/api/client.h"
 #include "client/commands/context.h"
+#include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/experiment.pb.h"
 #include "skytrain/v1/model.pb.h"
 
@@ -20,10 +21,10 @@ absl::StatusOr<v1::Model> ModelArgument(Client& client, const std::string& typed
 
 // `path` below the current directory of this process, when the server sees the same files.
 std::string AbsolutePath(const Target& target, const std::string& path);
-void MakePathsAbsolute(const Target& target, v1::Data& data);
 
 // Has the server look at the data, with a word on stderr meanwhile: the first look at a large set
 // takes a while, and CreateJob then finds its result.
-absl::Status Inspect(Context& context, Client& client, const v1::Data& data, const v1::Task& task);
+absl::StatusOr<v1::DatasetManifest> Inspect(Context& context, Client& client, const v1::Data& data,
+                                            const v1::Task& task);
 
 }  // namespace skytrain::client

@@ -111,7 +111,48 @@ struct VerifyOptions {
 // Runs a training job a second time and compares the weights' digests.
 absl::StatusOr<ExitCode> Verify(Context& context, const VerifyOptions& options);
 
-absl::StatusOr<ExitCode> Models(Context& context);
+// What names a data set on the command line.
+struct DataOptions {
+  std::vector<std::string> paths;  // At least one; a name that is registered stands alone.
+  std::string table;               // Labels the images that `paths` are.
+  std::string id;                  // Columns of the table, as in Files.
+  std::string split;
+  std::vector<std::string> file;
+  std::string weight;
+  std::string target;           // The column with the class.
+  bool skip_unmatched = false;  // As in EvaluateOptions.
+  bool skip_corrupt = false;
+};
+struct AddDatasetOptions {
+  std::string name;
+  DataOptions data;
+  std::string description;
+  bool upload = false;  // The paths are here: sends them first.
+};
+absl::StatusOr<ExitCode> AddDataset(Context& context, const AddDatasetOptions& options);
+absl::StatusOr<ExitCode> ListDatasets(Context& context);
+absl::StatusOr<ExitCode> ShowDataset(Context& context, const DataOptions& options);
+struct PreviewDatasetOptions {
+  DataOptions data;
+  std::string file;   // The PNG to write; "-": stdout.
+  int per_class = 0;  // 0, here and below: as the server likes.
+  int tile_size = 0;
+  double center_crop = 0;
+  std::string only_split;
+  uint64_t seed = 0;
+};
+absl::StatusOr<ExitCode> PreviewDataset(Context& context, const PreviewDatasetOptions& options);
+absl::StatusOr<ExitCode> DeleteDatasets(Context& context, const std::vector<std::string>& names);
+
+absl::StatusOr<ExitCode> ListModels(Context& context);
+absl::StatusOr<ExitCode> ShowModel(Context& context, const std::string& what);
+struct AliasOptions {
+  std::string model;  // With `remove`: NAME@ALIAS.
+  std::string alias;
+  bool remove = false;
+};
+absl::StatusOr<ExitCode> AliasModel(Context& context, const AliasOptions& options);
+absl::StatusOr<ExitCode> DeleteModels(Context& context, const std::vector<std::string>& names);
 // Removes what the server's retention policy no longer keeps, or says what that would be.
 absl::StatusOr<ExitCode> CollectGarbage(Context& context, bool dry_run);
 absl::StatusOr<ExitCode> Queue(Context& context);
@@ -135,7 +176,8 @@ absl::StatusOr<ExitCode> DialStdio(Context& context, const DialStdioOptions& opt
 struct CommandHelp {
   std::string name;
   std::string what;
-  std::vector<std::string> options;  // "--output".
+  std::vector<std::string> options;   // "--output".
+  std::vector<CommandHelp> commands;  // Of a group, as "datasets".
 };
 absl::StatusOr<ExitCode> Completion(Context& context, const std::string& shell,
                                     const std::vector<CommandHelp>& commands);

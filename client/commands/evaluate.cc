@@ -2,6 +2,7 @@
 #include "absl/time/clock.h"
 #include "client/commands/arguments.h"
 #include "client/commands/commands.h"
+#include "client/commands/data_argument.h"
 #include "client/commands/follow.h"
 #include "client/render/format.h"
 #include "client/render/json.h"
@@ -31,12 +32,13 @@ absl::StatusOr<ExitCode> Evaluate(Context& context, const EvaluateOptions& optio
   v1::CreateJobRequest request;
   v1::Evaluation& evaluation = *request.mutable_job()->mutable_evaluation();
   evaluation.set_model(model.name());
-  evaluation.mutable_data()->set_dataset(AbsolutePath(client->target(), options.data));
+  ASSIGN_OR_RETURN(*evaluation.mutable_data()->mutable_dataset(),
+                   DatasetArgument(*client, options.data));
   if (options.skip_unmatched) evaluation.mutable_data()->set_unmatched(v1::Data::POLICY_SKIP);
   if (options.skip_corrupt) evaluation.mutable_data()->set_corrupt(v1::Data::POLICY_SKIP);
   evaluation.set_split(options.split);
   request.set_request_id(NewUid());
-  RETURN_IF_ERROR(Inspect(context, *client, evaluation.data(), model.task()));
+  RETURN_IF_ERROR(Inspect(context, *client, evaluation.data(), model.task()).status());
   ASSIGN_OR_RETURN(const v1::CreateJobResponse response, client->CreateJob(request));
   const std::string& job = response.job().name();
   context.Err(absl::StrCat(ShortName(job), "  evaluates ", ShortName(model.name()), " on ",

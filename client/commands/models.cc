@@ -1,13 +1,31 @@
+// `models list`, `show`, `alias` and `delete`.
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/commands/arguments.h"
 #include "client/commands/commands.h"
+#include "client/commands/selection.h"
 #include "client/render/format.h"
 #include "client/render/job_table.h"
 #include "client/render/json.h"
+#include "client/render/model_text.h"
+#include "common/ids.h"
 #include "common/status_macros.h"
 
 namespace skytrain::client {
+namespace {
 
-absl::StatusOr<ExitCode> Models(Context& context) {
+void PrintModel(Context& context, const v1::Model& model) {
+  if (context.format == Format::kTable) {
+    return context.Out(ModelText(model, absl::Now(), context.out()));
+  }
+  JsonWriter json(context.format == Format::kJson);
+  WriteMessage(model, json);
+  context.Out(json.Finish());
+}
+
+}  // namespace
+
+absl::StatusOr<ExitCode> ListModels(Context& context) {
   ASSIGN_OR_RETURN(Client* const client, context.Connect());
   ASSIGN_OR_RETURN(const std::vector<v1::Model> models, client->ListModels());
   if (context.format == Format::kTable) {
@@ -31,6 +49,42 @@ absl::StatusOr<ExitCode> Models(Context& context) {
   json.EndObject();
   context.Out(json.Finish());
   return kExitOk;
+}
+
+absl::StatusOr<ExitCode> ShowModel(Context& context, const std::string& what) {
+  ASSIGN_OR_RETURN(Client* const client, context.Connect());
+  ASSIGN_OR_RETURN(const v1::Model model, ModelArgument(*client, what));
+  PrintModel(context, model);
+  return kExitOk;
+}
+
+absl::StatusOr<ExitCode> AliasModel(Context& context, const AliasOptions& options) {
+  if (!options.remove) RETURN_IF_ERROR(ValidateModelAlias(options.alias));
+  ASSIGN_OR_RETURN(Client* const client, context.Connect());
+  if (options.remove) {
+    ASSIGN_OR_RETURN(const ModelName name, ParseModelName(options.model));
+    RETURN_IF_ERROR(client->DeleteModelAlias(name.ToString()));
+    context.Err(absl::StrCat(name.model, "@", name.alias, "  removed\n"));
+    return kExitOk;
+  }
+  ASSIGN_OR_RETURN(const v1::Model named, ModelArgument(*client, options.model));
+  ASSIGN_OR_RETURN(const v1::Model model, client->SetModelAlias(named.name(), options.alias));
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(model.name()));
+  if (context.format == Format::kTable) {
+    context.Out(absl::StrCat(name.model, "@", options.alias, "  stands for ",
+                             ShortName(model.name()), "\n"));
+  } else {
+    PrintModel(context, model);
+  }
+  return kExitOk;
+}
+
+absl::StatusOr<ExitCode> DeleteModels(Context& context, const std::vector<std::string>& names) {
+  return ActOnNames(context, names, "deleted",
+                    [](Client& client, const std::string& typed) -> absl::Status {
+                      ASSIGN_OR_RETURN(const ModelName name, ParseModelName(typed));
+                      return client.DeleteModel(name.ToString());
+                    });
 }
 
 }  // namespace skytrain::client

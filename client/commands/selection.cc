@@ -51,24 +51,26 @@ absl::StatusOr<std::vector<std::string>> Select(Context& context, Client& client
   return names;
 }
 
-void PrintDone(Context& context, const JobAction& action, const std::string& name,
-               const v1::Job& job) {
+void PrintDone(Context& context, const std::string& done, const std::string& name) {
   if (context.format == Format::kTable) {
-    return context.Out(
-        absl::StrCat(ShortName(name), "  ",
-                     action.done.empty() ? v1::JobState_Name(job.state()) : action.done, "\n"));
+    return context.Out(absl::StrCat(ShortName(name), "  ", done, "\n"));
   }
   JsonWriter json(context.format == Format::kJson);
-  if (action.done.empty()) {
-    WriteJob(job, json);
-  } else {
-    json.BeginObject();
-    json.Key("name");
-    json.String(ShortName(name));
-    json.Key(action.done);
-    json.Bool(true);
-    json.EndObject();
+  json.BeginObject();
+  json.Key("name");
+  json.String(ShortName(name));
+  json.Key(done);
+  json.Bool(true);
+  json.EndObject();
+  context.Out(json.Finish());
+}
+
+void PrintState(Context& context, const std::string& name, const v1::Job& job) {
+  if (context.format == Format::kTable) {
+    return context.Out(absl::StrCat(ShortName(name), "  ", v1::JobState_Name(job.state()), "\n"));
   }
+  JsonWriter json(context.format == Format::kJson);
+  WriteJob(job, json);
   context.Out(json.Finish());
 }
 
@@ -82,13 +84,35 @@ absl::StatusOr<ExitCode> ActOnJobs(Context& context, const SelectOptions& option
   for (const std::string& name : names) {
     const absl::StatusOr<v1::Job> job = action.act(*client, name);
     if (job.ok()) {
-      PrintDone(context, action, name, *job);
+      if (action.done.empty()) {
+        PrintState(context, name, *job);
+      } else {
+        PrintDone(context, action.done, name);
+      }
       continue;
     }
     // The server is gone, or the user has enough: the others would fare no better.
     if (context.interrupt().raised() || absl::IsUnavailable(job.status())) return job.status();
     context.Err(absl::StrCat(ShortName(name), "  ", job.status().message(), "\n"));
     worst = std::max(worst, ExitCodeOf(job.status()));
+  }
+  return worst;
+}
+
+absl::StatusOr<ExitCode> ActOnNames(
+    Context& context, const std::vector<std::string>& names, const std::string& done,
+    const std::function<absl::Status(Client& client, const std::string& typed)>& act) {
+  ASSIGN_OR_RETURN(Client* const client, context.Connect());
+  ExitCode worst = kExitOk;
+  for (const std::string& name : names) {
+    const absl::Status status = act(*client, name);
+    if (status.ok()) {
+      PrintDone(context, done, name);
+      continue;
+    }
+    if (context.interrupt().raised() || absl::IsUnavailable(status)) return status;
+    context.Err(absl::StrCat(Printable(name), "  ", status.message(), "\n"));
+    worst = std::max(worst, ExitCodeOf(status));
   }
   return worst;
 }

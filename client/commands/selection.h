@@ -27,4 +27,10 @@ struct JobAction {
 absl::StatusOr<ExitCode> ActOnJobs(Context& context, const SelectOptions& options,
                                    const JobAction& action);
 
+// Does `act` to each of `names`, which are of no jobs; the same lines (each with `done`, as
+// "deleted") and exit code.
+absl::StatusOr<ExitCode> ActOnNames(
+    Context& context, const std::vector<std::string>& names, const std::string& done,
+    const std::function<absl::Status(Client& client, const std::string& typed)>& act);
+
 }  // namespace skytrain::client

@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "client/commands/arguments.h"
 #include "client/commands/commands.h"
+#include "client/commands/data_argument.h"
 #include "client/commands/follow.h"
 #include "client/commands/pending_request.h"
 #include "client/commands/transfer.h"
@@ -76,8 +77,9 @@ absl::Status Locate(const absl::Status& status, const yaml::PositionMap& positio
 // Has the server look at the data; sends what it does not have, when that is wanted.
 absl::Status CheckData(Context& context, Client& client, bool upload, v1::Experiment& experiment) {
   const v1::Data typed = experiment.data();
-  MakePathsAbsolute(client.target(), *experiment.mutable_data());
-  const absl::Status found = Inspect(context, client, experiment.data(), experiment.task());
+  RETURN_IF_ERROR(MakePathsAbsolute(client, *experiment.mutable_data()));
+  const absl::Status found =
+      Inspect(context, client, experiment.data(), experiment.task()).status();
   const std::string reason = ReasonOf(found);
   if (reason != "DATA_NOT_FOUND" && reason != "OUTSIDE_DATA_ROOTS") return found;
   if (!upload) {
@@ -86,7 +88,7 @@ absl::Status CheckData(Context& context, Client& client, bool upload, v1::Experi
         absl::StrCat(found.message(), "; data that are here go along with --upload"));
   }
   RETURN_IF_ERROR(UploadData(context, client, typed, *experiment.mutable_data()));
-  return Inspect(context, client, experiment.data(), experiment.task());
+  return Inspect(context, client, experiment.data(), experiment.task()).status();
 }
 
 void PrintAccepted(Context& context, const v1::CreateJobResponse& response,

@@ -142,7 +142,7 @@ absl::StatusOr<ExitCode> Verify(Context& context, const VerifyOptions& options) 
                                    kSuffix));
   (*experiment.mutable_labels())["verifies"] = ShortName(job.name());
   request.set_request_id(NewUid());
-  RETURN_IF_ERROR(Inspect(context, *client, experiment.data(), experiment.task()));
+  RETURN_IF_ERROR(Inspect(context, *client, experiment.data(), experiment.task()).status());
   ASSIGN_OR_RETURN(const v1::CreateJobResponse response, client->CreateJob(request));
   verdict.again = response.job().name();
   if (options.resume_check) {

@@ -1,5 +1,6 @@
 #include "client/render/format.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -154,13 +155,19 @@ std::string Ellipsize(absl::string_view text, int width) {
 std::string ValidUtf8(absl::string_view text) { return Clean(text, false); }
 std::string Printable(absl::string_view text) { return Clean(text, true); }
 
+std::string FieldLine(absl::string_view what, absl::string_view value, int width) {
+  if (value.empty()) return "";
+  const int gap = std::max(1, width - DisplayWidth(what));
+  return absl::StrCat("  ", what, std::string(gap, ' '), value, "\n");
+}
+
 std::string ShortName(absl::string_view resource) {
   const std::vector<absl::string_view> parts = absl::StrSplit(resource, '/');
   if (parts.size() == 2 && parts[0] == "jobs") return std::string(parts[1]);
   if (parts.size() == 4 && parts[0] == "models" && parts[2] == "versions") {
     return absl::StrCat(parts[1], "@", parts[3]);
   }
-  return std::string(resource);
+  return std::string(absl::StripPrefix(resource, "datasets/"));
 }
 
 }  // namespace skytrain::client

@@ -30,7 +30,11 @@ std::string ValidUtf8(absl::string_view text);
 // must not steer the terminal.
 std::string Printable(absl::string_view text);
 
-// "jobs/a" → "a"; "models/m/versions/2" → "m@2"; anything else as it is.
+// A line "  WHAT   VALUE" with the values below each other `width` columns in; empty without a
+// value.
+std::string FieldLine(absl::string_view what, absl::string_view value, int width);
+
+// "jobs/a" → "a"; "models/m/versions/2" → "m@2"; "datasets/a/b" → "a/b"; anything else as it is.
 std::string ShortName(absl::string_view resource);
 
 }  // namespace skytrain::client

@@ -150,13 +150,6 @@ bool IsWritten(const Message& message, const FieldDescriptor& field) {
                                          field.cpp_type() != FieldDescriptor::CPPTYPE_ENUM);
 }
 
-void WriteFields(const Message& message, JsonWriter& json) {
-  const auto& type = *message.GetDescriptor();
-  for (int i = 0; i < type.field_count(); ++i) {
-    if (IsWritten(message, *type.field(i))) WriteField(message, *type.field(i), json);
-  }
-}
-
 void WritePoints(const v1::MetricBatch& batch, JsonWriter& json) {
   json.BeginList();
   for (int i = 0; i < batch.value_size(); ++i) {
@@ -249,6 +242,13 @@ void JsonWriter::BeforeValue() {
 
 void JsonWriter::NewLine() {
   if (pretty_) absl::StrAppend(&text_, "\n", std::string(2 * empty_.size(), ' '));
+}
+
+void WriteFields(const Message& message, JsonWriter& json) {
+  const auto& type = *message.GetDescriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    if (IsWritten(message, *type.field(i))) WriteField(message, *type.field(i), json);
+  }
 }
 
 void WriteMessage(const Message& message, JsonWriter& json) {

@@ -50,6 +50,8 @@ std::string ShortestNumber(double value);
 // only in an experiment; enum values by their short names; times as RFC 3339 in UTC, durations in
 // seconds; bytes as text.
 void WriteMessage(const google::protobuf::Message& message, JsonWriter& json);
+// The same without its braces, as keys of the object that is being written.
+void WriteFields(const google::protobuf::Message& message, JsonWriter& json);
 
 // One event as `watch --output jsonl` has it: seq, attempt, time and what happened. Metrics are a
 // list of points (name, step, epoch, value).

@@ -80,6 +80,8 @@ absl::StatusOr<ImageSize> ReadFitsSize(absl::string_view bytes);
 absl::Status DecodeFits(absl::string_view bytes, const Stretch& stretch, Pixels& pixels);
 // One to three FITS files, each a plane, in the order red, green, blue, as one image.
 std::string JoinBands(const std::vector<std::string>& files);
+// RGB, 8 bits a channel, of `rgb` uint8 [height, width, 3]. RESOURCE_EXHAUSTED.
+absl::StatusOr<std::string> EncodePng(int width, int height, const uint8_t* rgb);
 // Of the sides that a header claims for a file of `file_bytes`.
 absl::Status CheckImageSize(int64_t width, int64_t height, size_t file_bytes);
 

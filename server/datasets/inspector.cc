@@ -76,6 +76,28 @@ int OpenLog(const std::string& path, const Account* account) {
   return open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 }
 
+// What people know it by.
+const std::string& MainPath(const v1::Data& data) {
+  return data.has_files() ? data.files().table() : data.dataset();
+}
+
+// People know a file by the name that they gave in `data`, not by where it lies, as in `files`.
+absl::Status AsNamed(const absl::Status& status, const v1::Data& data, const v1::Data& files) {
+  const std::string &name = MainPath(data), &path = MainPath(files);
+  if (name == path) return status;
+  absl::Status renamed(status.code(), absl::StrReplaceAll(status.message(), {{path, name}}));
+  status.ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& payload) { renamed.SetPayload(url, payload); });
+  return renamed;
+}
+
+absl::StatusOr<v1::DatasetManifest> ManifestIn(const absl::StatusOr<std::string>& answer) {
+  RETURN_IF_ERROR(answer.status());
+  v1::DatasetManifest manifest;
+  if (!manifest.ParseFromString(*answer)) return ProbeFailed("its answer cannot be read");
+  return manifest;
+}
+
 enum class Ended { kExited, kTimeout, kStopped };
 
 // Waits for the child; kills it at the timeout or when `stop_fd` becomes readable. The child is
@@ -115,34 +137,42 @@ void Inspector::Shutdown() {
   if (write(stop_fd_, &one, sizeof(one)) < 0) errno = 0;
 }
 
+absl::StatusOr<Inspector::Surroundings> Inspector::Locate(const std::string& owner,
+                                                          v1::Data& data) {
+  Surroundings surroundings;
+  surroundings.roots = options_.data_roots;
+  if (options_.account_of) {
+    ASSIGN_OR_RETURN(surroundings.account, options_.account_of(owner));
+  }
+  if (options_.locate) RETURN_IF_ERROR(options_.locate(owner, data, surroundings.roots));
+  return surroundings;
+}
+
 absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data, const v1::Task& task,
                                                        const std::string& owner) {
   v1::Data files = data;
-  std::vector<std::string> roots = options_.data_roots;
-  std::optional<Account> account;
-  if (options_.account_of) {
-    ASSIGN_OR_RETURN(account, options_.account_of(owner));
-  }
-  if (options_.locate) RETURN_IF_ERROR(options_.locate(owner, files, roots));
-  Result result = InspectFiles(files, task, roots, account.has_value() ? &*account : nullptr);
-  // People know the file by the name that they gave, not by where it lies.
-  const std::string& name = data.has_files() ? data.files().table() : data.dataset();
-  const std::string& path = files.has_files() ? files.files().table() : files.dataset();
-  if (name == path) return result;
-  if (result.ok()) {
-    if (result->path() == path) result->set_path(name);
-    return result;
-  }
-  absl::Status renamed(result.status().code(),
-                       absl::StrReplaceAll(result.status().message(), {{path, name}}));
-  result.status().ForEachPayload(
-      [&](absl::string_view url, const absl::Cord& payload) { renamed.SetPayload(url, payload); });
-  return renamed;
+  ASSIGN_OR_RETURN(const Surroundings surroundings, Locate(owner, files));
+  Result result = InspectFiles(files, task, surroundings);
+  if (!result.ok()) return AsNamed(result.status(), data, files);
+  if (result->path() == MainPath(files)) result->set_path(MainPath(data));
+  return result;
+}
+
+absl::StatusOr<v1::PreviewDatasetResponse> Inspector::Preview(
+    const v1::PreviewDatasetRequest& request, const std::string& owner) {
+  v1::PreviewDatasetRequest of_files = request;
+  ASSIGN_OR_RETURN(const Surroundings surroundings, Locate(owner, *of_files.mutable_data()));
+  const auto answer = Probe(of_files, {"--preview"}, surroundings);
+  if (!answer.ok()) return AsNamed(answer.status(), request.data(), of_files.data());
+  v1::PreviewDatasetResponse response;
+  if (!response.ParseFromString(*answer)) return ProbeFailed("its answer cannot be read");
+  return response;
 }
 
 Inspector::Result Inspector::InspectFiles(const v1::Data& data, const v1::Task& task,
-                                          const std::vector<std::string>& roots,
-                                          const Account* account) {
+                                          const Surroundings& surroundings) {
+  const Account* const account =
+      surroundings.account.has_value() ? &*surroundings.account : nullptr;
   v1::Data source;  // What the manifest depends on.
   if (data.has_dataset()) source.set_dataset(data.dataset());
   if (data.has_files()) *source.mutable_files() = data.files();
@@ -178,7 +208,10 @@ Inspector::Result Inspector::InspectFiles(const v1::Data& data, const v1::Task& 
     }
     flight = flights_[key] = std::make_shared<Flight>();
   }
-  Result result = Probe(source, task, roots, account);
+  v1::InspectDatasetRequest request;
+  *request.mutable_data() = source;
+  *request.mutable_task() = task;
+  Result result = ManifestIn(Probe(request, {}, surroundings));
   // A set that changed while it was looked at is not remembered under its old fingerprint.
   const bool unchanged = FingerprintFor(account, source).value_or("") == fingerprint;
   MutexLock lock(mu_);
@@ -200,33 +233,35 @@ void Inspector::Remember(const std::string& key, const v1::DatasetManifest& mani
   remembered_[key] = {manifest, ++uses_};
 }
 
-Inspector::Result Inspector::Probe(const v1::Data& data, const v1::Task& task,
-                                   const std::vector<std::string>& roots, const Account* account) {
+absl::StatusOr<std::string> Inspector::Probe(const google::protobuf::Message& request,
+                                             const std::vector<std::string>& flags,
+                                             const Surroundings& surroundings) {
   FileSystem& fs = *options_.fs;
   std::string folder = options_.scratch_dir;
-  if (account != nullptr) {
-    ASSIGN_OR_RETURN(folder, FolderOf(*account, options_.scratch_dir));
+  if (surroundings.account.has_value()) {
+    ASSIGN_OR_RETURN(folder, FolderOf(*surroundings.account, options_.scratch_dir));
   } else if (const absl::Status made = fs.CreateDir(folder);
              !made.ok() && !absl::IsAlreadyExists(made)) {
     return made;
   }
   const std::string stem = absl::StrCat(folder, "/", NewUid());
-  v1::InspectDatasetRequest request;
-  *request.mutable_data() = data;
-  *request.mutable_task() = task;
   RETURN_IF_ERROR(WriteFileAtomically(fs, stem + ".request", request.SerializeAsString()));
-  Result result = RunProbe(fs, stem, roots, account);
+  absl::StatusOr<std::string> answer = RunProbe(stem, flags, surroundings);
   for (const char* suffix : {".request", ".out", ".log"}) fs.Remove(stem + suffix).IgnoreError();
-  return result;
+  return answer;
 }
 
-Inspector::Result Inspector::RunProbe(FileSystem& fs, const std::string& stem,
-                                      const std::vector<std::string>& roots,
-                                      const Account* account) {
+absl::StatusOr<std::string> Inspector::RunProbe(const std::string& stem,
+                                                const std::vector<std::string>& flags,
+                                                const Surroundings& surroundings) {
+  FileSystem& fs = *options_.fs;
+  const Account* const account =
+      surroundings.account.has_value() ? &*surroundings.account : nullptr;
   const std::string out_path = stem + ".out", log_path = stem + ".log";
   SpawnOptions spawn;
   spawn.argv = {options_.probe_binary, "--request", stem + ".request", "--out", out_path};
-  for (const std::string& root : roots) {
+  spawn.argv.insert(spawn.argv.end(), flags.begin(), flags.end());
+  for (const std::string& root : surroundings.roots) {
     spawn.argv.push_back("--root");
     spawn.argv.push_back(root);
   }
@@ -268,9 +303,7 @@ Inspector::Result Inspector::RunProbe(FileSystem& fs, const std::string& stem,
     if (!status.ParseFromString(answer)) return ProbeFailed("its answer cannot be read");
     return StatusFromProto(status);
   }
-  v1::DatasetManifest manifest;
-  if (!manifest.ParseFromString(answer)) return ProbeFailed("its answer cannot be read");
-  return manifest;
+  return answer;
 }
 
 }  // namespace skytrain

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "common/mutex.h"
 #include "server/accounts/account.h"
 #include "skytrain/v1/dataset.pb.h"
+#include "skytrain/v1/dataset_service.pb.h"
 #include "skytrain/v1/experiment.pb.h"
 
 namespace skytrain {
@@ -52,6 +54,10 @@ class Inspector {
   absl::StatusOr<v1::DatasetManifest> Inspect(const v1::Data& data, const v1::Task& task,
                                               const std::string& owner) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // A sheet with images of the set, made anew each time. The same errors.
+  absl::StatusOr<v1::PreviewDatasetResponse> Preview(const v1::PreviewDatasetRequest& request,
+                                                     const std::string& owner);
+
   // Ends the probes that run, now and later. Their callers get UNAVAILABLE (DRAINING).
   void Shutdown();
 
@@ -67,14 +73,22 @@ class Inspector {
     int64_t last_use = 0;
   };
 
-  // `account`: on whose behalf; null: as the daemon.
-  Result InspectFiles(const v1::Data& data, const v1::Task& task,
-                      const std::vector<std::string>& roots, const Account* account)
+  // What a probe works with on behalf of an owner.
+  struct Surroundings {
+    std::vector<std::string> roots;
+    std::optional<Account> account;  // None: as the daemon.
+  };
+  // Puts paths in place of names in `data`.
+  absl::StatusOr<Surroundings> Locate(const std::string& owner, v1::Data& data);
+  Result InspectFiles(const v1::Data& data, const v1::Task& task, const Surroundings& surroundings)
       ABSL_LOCKS_EXCLUDED(mu_);
-  Result Probe(const v1::Data& data, const v1::Task& task, const std::vector<std::string>& roots,
-               const Account* account);
-  Result RunProbe(FileSystem& fs, const std::string& stem, const std::vector<std::string>& roots,
-                  const Account* account);
+  // Has a probe, started with `flags`, answer `request`: with its answer, or its error.
+  absl::StatusOr<std::string> Probe(const google::protobuf::Message& request,
+                                    const std::vector<std::string>& flags,
+                                    const Surroundings& surroundings);
+  absl::StatusOr<std::string> RunProbe(const std::string& stem,
+                                       const std::vector<std::string>& flags,
+                                       const Surroundings& surroundings);
   void Remember(const std::string& key, const v1::DatasetManifest& manifest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

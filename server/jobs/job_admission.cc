@@ -63,11 +63,28 @@ std::string WhatIsWorthALook(const v1::Experiment& experiment,
   return warning;
 }
 
+// The job keeps what a registered name stands for now, so that it does not matter what becomes of
+// the name.
+absl::StatusOr<std::optional<v1::Dataset>> ResolveName(const JobManager::Options& options,
+                                                       const std::string& owner, v1::Data& data,
+                                                       v1::Job& job) {
+  if (!options.resolve_dataset) return std::optional<v1::Dataset>();
+  ASSIGN_OR_RETURN(auto dataset, options.resolve_dataset(owner, data));
+  if (dataset.has_value()) job.set_dataset(dataset->name());
+  return dataset;
+}
+
 absl::StatusOr<AdmittedJob> AdmitExperiment(const JobManager::Options& options,
-                                            const v1::Experiment& experiment,
-                                            const std::string& owner) {
+                                            const v1::Experiment& asked, const std::string& owner) {
   AdmittedJob admitted;
-  *admitted.job.mutable_experiment() = experiment;
+  v1::Experiment& experiment = *admitted.job.mutable_experiment();
+  experiment = asked;
+  ASSIGN_OR_RETURN(const auto dataset,
+                   ResolveName(options, owner, *experiment.mutable_data(), admitted.job));
+  if (dataset.has_value() && experiment.task().has_classification() &&
+      experiment.task().classification().target().empty()) {
+    experiment.mutable_task()->mutable_classification()->set_target(dataset->target());
+  }
   ASSIGN_OR_RETURN(const spec::TrainingPlan plan, spec::MakePlan(experiment));
   RETURN_IF_ERROR(CheckDemand(options, admitted.job, ""));
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
@@ -84,12 +101,14 @@ absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
   RETURN_IF_ERROR(spec::CheckEvaluation(evaluation));
   AdmittedJob admitted;
   *admitted.job.mutable_evaluation() = evaluation;
+  v1::Data& data = *admitted.job.mutable_evaluation()->mutable_data();
   RETURN_IF_ERROR(CheckDemand(options, admitted.job, "evaluation."));
   ASSIGN_OR_RETURN(const ModelLocation location, options.find_model(owner, evaluation.model()));
   // "models/M" means the version that is the newest now, not when the job runs.
   admitted.job.mutable_evaluation()->set_model(location.model.name());
+  RETURN_IF_ERROR(ResolveName(options, owner, data, admitted.job).status());
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
-                   options.manifest(evaluation.data(), location.model.task(), owner));
+                   options.manifest(data, location.model.task(), owner));
   admitted.estimate.set_parameters(location.model.parameters());
   admitted.estimate.set_test_samples(manifest.count());
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(location.model.name()));

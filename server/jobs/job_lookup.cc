@@ -7,10 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
+#include "common/ids.h"
 #include "common/page.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_codec.h"
 #include "server/jobs/job_filter.h"
+#include "server/jobs/job_state.h"
 
 namespace skytrain {
 namespace {
@@ -26,6 +28,15 @@ absl::Status NotOwner(absl::string_view job_id, absl::string_view owner) {
   return ErrorWithReason(absl::StatusCode::kPermissionDenied, "NOT_OWNER",
                          absl::StrCat("job '", job_id, "' belongs to ", owner,
                                       ": only they or an admin may change it"));
+}
+
+// Whether the job's spec names the version `model`.
+bool Needs(const v1::Job& job, const ModelName& model) {
+  const std::string& named =
+      job.has_evaluation() ? job.evaluation().model() : job.experiment().init().model();
+  const absl::StatusOr<ModelName> needed = ParseModelName(named);
+  return !named.empty() && needed.ok() && needed->model == model.model &&
+         needed->version == model.version;
 }
 
 uint64_t StatesOf(const v1::ListJobsRequest& request) {
@@ -101,6 +112,28 @@ absl::StatusOr<v1::ListJobsResponse> JobLookup::List(const Caller& caller,
     page.before_uid = rows.back().uid;
   }
   return response;
+}
+
+absl::StatusOr<std::string> JobLookup::UserOf(const std::string& model) {
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(model));
+  std::string user, after;
+  size_t found = kScanAtOnce;
+  while (user.empty() && found == kScanAtOnce) {
+    RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(const std::vector<JobRow> rows,
+                       JobsInStates(connection, LiveStates(), after, kScanAtOnce));
+      found = rows.size();
+      for (const JobRow& row : rows) {
+        after = row.uid;
+        const absl::StatusOr<v1::Job> job = FromRow(row);
+        if (!job.ok() || !Needs(*job, name)) continue;
+        user = job->name();
+        break;
+      }
+      return absl::OkStatus();
+    }));
+  }
+  return user;
 }
 
 absl::StatusOr<v1::Job> JobLookup::Load(const Caller& caller, const JobRow& row) {

@@ -30,6 +30,8 @@ class JobLookup {
   // and yet not be the last: a filter that few jobs match looks at so many for each page, no more.
   absl::StatusOr<v1::ListJobsResponse> List(const Caller& caller,
                                             const v1::ListJobsRequest& request);
+  // As JobManager::UserOf.
+  absl::StatusOr<std::string> UserOf(const std::string& model);
   // The job as it is now, with its attempts and its place in the queue.
   absl::StatusOr<v1::Job> Load(const Caller& caller, const JobRow& row);
   // Where a queued job is in the queue, why it waits, and when it might start, as far as the

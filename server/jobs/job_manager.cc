@@ -162,6 +162,10 @@ absl::Status JobManager::Delete(const Caller& caller, const std::string& job_id)
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> JobManager::UserOf(const std::string& model) {
+  return impl_->lookup.UserOf(model);
+}
+
 absl::StatusOr<v1::GetQueueResponse> JobManager::Queue(const Caller& caller) {
   if (impl_->stopped) return Draining();
   return impl_->dispatcher.Queue()->List({caller, impl_->options.jobs_visible_to_all}, kMaxQueue);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,6 +80,11 @@ class JobManager {
     // Mode site: the account that the jobs of an owner run as, looked up at each submit and launch.
     // Its errors refuse the job. Empty: everything runs as the daemon does.
     std::function<absl::StatusOr<Account>(const std::string& owner)> account_of;
+    // Where `data.dataset` of `owner` is a registered name, puts what that stands for in its place.
+    // The data set; nullopt: `data` names none. May be empty: there are no names.
+    std::function<absl::StatusOr<std::optional<v1::Dataset>>(const std::string& owner,
+                                                             v1::Data& data)>
+        resolve_dataset;
     // What the probe finds in a data set (cached). Its DATA_* and OUTSIDE_DATA_ROOTS errors are
     // passed to the client as they are.
     std::function<absl::StatusOr<v1::DatasetManifest>(const v1::Data& data, const v1::Task& task,
@@ -123,6 +129,10 @@ class JobManager {
   absl::StatusOr<v1::Job> Suspend(const Caller& caller, const std::string& job_id);
   absl::StatusOr<v1::Job> Resume(const Caller& caller, const std::string& job_id);
   absl::Status Delete(const Caller& caller, const std::string& job_id);
+
+  // A job that is not over and needs the model "models/M/versions/N", to evaluate it or to start
+  // from it: "jobs/J", the oldest; empty: none does.
+  absl::StatusOr<std::string> UserOf(const std::string& model);
 
   // The waiting jobs in the order of service, the first 10,000 at most. Those that the caller may
   // not see have neither name nor owner.

@@ -15,6 +15,11 @@ RowCrc CrcOf(const ModelRow& row) {
   return crc.Add(row.create_time).Add(row.proto);
 }
 
+RowCrc CrcOf(absl::string_view model, const ModelAlias& alias) {
+  RowCrc crc;
+  return crc.Add(model).Add(alias.alias).Add(alias.version);
+}
+
 ModelRow RowOf(const Statement& statement) {
   ModelRow row;
   row.model = std::string(statement.Text(0));
@@ -110,6 +115,77 @@ absl::StatusOr<std::vector<std::string>> ModelNames(Connection& connection,
     ASSIGN_OR_RETURN(const bool more, select.Step());
     if (!more) return names;
     names.emplace_back(select.Text(0));
+  }
+}
+
+absl::Status DeleteModel(Connection& connection, absl::string_view model, int version) {
+  ASSIGN_OR_RETURN(const int last, LastVersion(connection, model));
+  ASSIGN_OR_RETURN(Statement floor,
+                   connection.Prepare("INSERT OR REPLACE INTO model_floors VALUES (?1, ?2)"));
+  RETURN_IF_ERROR(floor.BindText(1, model).Bind(2, last).Run());
+  for (const char* sql : {"DELETE FROM model_aliases WHERE model = ?1 AND version = ?2",
+                          "DELETE FROM models WHERE model = ?1 AND version = ?2"}) {
+    ASSIGN_OR_RETURN(Statement remove, connection.Prepare(sql));
+    RETURN_IF_ERROR(remove.BindText(1, model).Bind(2, version).Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> CountVersions(Connection& connection, absl::string_view model,
+                                      const std::optional<std::string>& owner) {
+  ASSIGN_OR_RETURN(Statement count,
+                   connection.Prepare("SELECT count(*) FROM models WHERE model = ?1 "
+                                      "AND (?2 IS NULL OR owner = ?2)"));
+  count.BindText(1, model);
+  if (owner.has_value()) count.BindText(2, *owner);
+  RETURN_IF_ERROR(count.Step().status());
+  return count.Int(0);
+}
+
+absl::StatusOr<int> LastVersion(Connection& connection, absl::string_view model) {
+  ASSIGN_OR_RETURN(Statement select,
+                   connection.Prepare(
+                       "SELECT max(ifnull((SELECT max(version) FROM models WHERE model = ?1), 0), "
+                       "ifnull((SELECT version FROM model_floors WHERE model = ?1), 0))"));
+  RETURN_IF_ERROR(select.BindText(1, model).Step().status());
+  return static_cast<int>(select.Int(0));
+}
+
+absl::Status PutModelAlias(Connection& connection, absl::string_view model,
+                           const ModelAlias& alias) {
+  ASSIGN_OR_RETURN(Statement put,
+                   connection.Prepare("INSERT OR REPLACE INTO model_aliases "
+                                      "(model, alias, version, crc32c) VALUES (?1, ?2, ?3, ?4)"));
+  return put.BindText(1, model)
+      .BindText(2, alias.alias)
+      .Bind(3, alias.version)
+      .Bind(4, CrcOf(model, alias).masked())
+      .Run();
+}
+
+absl::Status DeleteModelAlias(Connection& connection, absl::string_view model,
+                              absl::string_view alias) {
+  ASSIGN_OR_RETURN(Statement remove,
+                   connection.Prepare("DELETE FROM model_aliases WHERE model = ?1 AND alias = ?2"));
+  return remove.BindText(1, model).BindText(2, alias).Run();
+}
+
+absl::StatusOr<std::vector<ModelAlias>> ModelAliases(Connection& connection,
+                                                     absl::string_view model,
+                                                     const std::optional<std::string>& owner) {
+  ASSIGN_OR_RETURN(
+      Statement select,
+      connection.Prepare("SELECT alias, version, model_aliases.crc32c FROM model_aliases "
+                         "JOIN models USING (model, version) WHERE model = ?1 "
+                         "AND (?2 IS NULL OR owner = ?2) ORDER BY alias"));
+  select.BindText(1, model);
+  if (owner.has_value()) select.BindText(2, *owner);
+  std::vector<ModelAlias> aliases;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, select.Step());
+    if (!more) return aliases;
+    ModelAlias alias{std::string(select.Text(0)), static_cast<int>(select.Int(1))};
+    if (!CrcOf(model, alias).Differs(select, 2)) aliases.push_back(std::move(alias));
   }
 }
 

@@ -19,8 +19,8 @@ struct ModelRow {
   std::string job_uid;
   std::string owner;
   int64_t create_time = 0;  // Microseconds since 1970.
-  std::string proto;
-  bool damaged = false;  // As read: its checksum is wrong.        // skytrain.v1.Model
+  std::string proto;        // skytrain.v1.Model.
+  bool damaged = false;     // As read: its checksum is wrong.
 };
 
 // ALREADY_EXISTS when the version is taken or the job has published before.
@@ -46,5 +46,28 @@ absl::StatusOr<std::vector<ModelRow>> ListModels(Connection& connection,
 // All names, for suggestions; at most 1000.
 absl::StatusOr<std::vector<std::string>> ModelNames(Connection& connection,
                                                     const std::optional<std::string>& owner);
+
+// The row, the aliases that stand for its version, and its number, which is not used again.
+absl::Status DeleteModel(Connection& connection, absl::string_view model, int version);
+absl::StatusOr<int64_t> CountVersions(Connection& connection, absl::string_view model,
+                                      const std::optional<std::string>& owner);
+// The highest version of the model that there was; 0: none yet.
+absl::StatusOr<int> LastVersion(Connection& connection, absl::string_view model);
+
+// Rows of the table `model_aliases`.
+struct ModelAlias {
+  std::string alias;
+  int version = 0;
+};
+// Inserts or moves.
+absl::Status PutModelAlias(Connection& connection, absl::string_view model,
+                           const ModelAlias& alias);
+absl::Status DeleteModelAlias(Connection& connection, absl::string_view model,
+                              absl::string_view alias);
+// Of all versions of `owner` (nullopt: of anybody), sorted by name; those whose checksum is wrong
+// are left out.
+absl::StatusOr<std::vector<ModelAlias>> ModelAliases(Connection& connection,
+                                                     absl::string_view model,
+                                                     const std::optional<std::string>& owner);
 
 }  // namespace skytrain

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/clock.h"
 #include "common/file/file_system.h"
+#include "common/ids.h"
 #include "common/mutex.h"
+#include "server/models/model_rows.h"
 #include "server/store/database.h"
 #include "skytrain/v1/job.pb.h"
 #include "skytrain/v1/model_service.pb.h"
@@ -37,17 +41,34 @@ class ModelStore {
     std::string owner;
     bool admin = false;
   };
-  // `name`: every form that ParseModelName takes. NOT_FOUND (MODEL_NOT_FOUND).
+  // `name`, here and below: every form that ParseModelName takes. NOT_FOUND (MODEL_NOT_FOUND).
   absl::StatusOr<v1::Model> Get(absl::string_view name, const Viewer& viewer);
   // INVALID_ARGUMENT (BAD_PAGE_TOKEN).
   absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request,
                                               const Viewer& viewer);
+  // Errors of these are those of model_service.proto.
+  absl::StatusOr<v1::Model> SetAlias(absl::string_view name, const std::string& alias,
+                                     const Viewer& viewer);
+  absl::Status DeleteAlias(absl::string_view name, const Viewer& viewer);
+  // `user_of`: a job that needs the model "models/M/versions/N", "jobs/J"; empty: none does.
+  using UserOf = std::function<absl::StatusOr<std::string>(const std::string& model)>;
+  absl::Status Delete(absl::string_view name, const Viewer& viewer, const UserOf& user_of)
+      ABSL_LOCKS_EXCLUDED(publish_mu_);
   // Folder of `model`, which Get or Publish answered.
   std::string DirOf(const v1::Model& model) const;
 
  private:
   // Whose models `viewer` sees; nullopt: everybody's.
   std::optional<std::string> OwnerFor(const Viewer& viewer) const;
+  // The row that `name` stands for, with the model's aliases. MODEL_NOT_FOUND, of a version or
+  // alias that is not there with those that are.
+  struct Found {
+    ModelRow row;
+    std::vector<ModelAlias> aliases;
+  };
+  absl::StatusOr<Found> Find(const ModelName& name, const Viewer& viewer);
+  // The same for a change. NOT_OWNER.
+  absl::StatusOr<Found> FindToChange(const ModelName& name, const Viewer& viewer);
   // Links or copies the attempt's files to models/<id>/<version>/ and describes them in `model`.
   absl::Status CopyFiles(const std::string& from, const std::string& id, int version,
                          v1::Model* model);
@@ -57,7 +78,7 @@ class ModelStore {
   FileSystem& fs_;
   Clock& clock_;
   const bool visible_to_all_;
-  Mutex publish_mu_;  // One publication at a time: version numbers and folders.
+  Mutex publish_mu_;  // One publication or deletion at a time: version numbers and folders.
 };
 
 }  // namespace skytrain

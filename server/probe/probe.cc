@@ -1,11 +1,13 @@
 // skytrain-probe: looks into a data set in a process of its own, so that untrusted files stay out
 // of the daemon.
 //
-//   skytrain-probe --request FILE --out FILE [--root DIR]... [--run-as UID:GID:GROUP,…]   for the
-//   daemon skytrain-probe PATH                                        for people
+//   skytrain-probe --request FILE --out FILE [--preview] [--root DIR]... [--run-as UID:GID:GROUP,…]
+//   skytrain-probe PATH
 //
-// FILEs are serialized messages: v1.InspectDatasetRequest in; out comes v1.DatasetManifest (exit 0)
-// or google.rpc.Status (exit 1). Exit 2: wrong usage, or no answer could be written.
+// The first form is for the daemon. FILEs are serialized messages: v1.InspectDatasetRequest in; out
+// comes v1.DatasetManifest (exit 0) or google.rpc.Status (exit 1). With --preview they are
+// v1.PreviewDatasetRequest and v1.PreviewDatasetResponse. Exit 2: wrong usage, or no answer could
+// be written. The second form is for people.
 #include <sys/resource.h>
 
 #include <fstream>
@@ -17,6 +19,7 @@
 #include "common/sanitizers.h"
 #include "common/status_macros.h"
 #include "server/data/dataset.h"
+#include "server/data/preview.h"
 #include "server/probe/answer.h"
 #include "server/spec/task_plan.h"
 #include "skytrain/v1/dataset_service.pb.h"
@@ -30,6 +33,7 @@ constexpr rlim_t kCpuSeconds = 600;
 struct Arguments {
   std::string request, out, path;
   std::vector<std::string> roots;
+  bool preview = false;
   std::string run_as;  // Whom to become before any file is opened; empty: stays itself.
 };
 
@@ -40,6 +44,8 @@ bool Parse(const std::vector<std::string>& words, Arguments& arguments) {
       arguments.request = words[++i];
     } else if (words[i] == "--out" && has_value) {
       arguments.out = words[++i];
+    } else if (words[i] == "--preview") {
+      arguments.preview = true;
     } else if (words[i] == "--root" && has_value) {
       arguments.roots.push_back(words[++i]);
     } else if (words[i] == "--run-as" && has_value) {
@@ -71,27 +77,34 @@ bool WriteFile(const std::string& path, const std::string& content) {
   return file.good();
 }
 
-absl::StatusOr<v1::DatasetManifest> Inspect(const v1::InspectDatasetRequest& request,
-                                            const std::vector<std::string>& roots) {
+absl::StatusOr<v1::DatasetManifest> Answer(const v1::InspectDatasetRequest& request,
+                                           const std::vector<std::string>& roots) {
   ASSIGN_OR_RETURN(const spec::TargetColumns targets, spec::TargetsOf(request.task()));
   return data::InspectDataset(request.data(), targets, roots);
 }
 
+absl::StatusOr<v1::PreviewDatasetResponse> Answer(const v1::PreviewDatasetRequest& request,
+                                                  const std::vector<std::string>& roots) {
+  ASSIGN_OR_RETURN(const spec::TargetColumns targets, spec::TargetsOf(request.task()));
+  return data::PreviewDataset(request, targets, roots);
+}
+
+template <typename Request>
 int ServeRequest(const Arguments& arguments) {
   std::ifstream file(arguments.request, std::ios::binary);
-  v1::InspectDatasetRequest request;
+  Request request;
   if (!file || !request.ParseFromIstream(&file)) {
     std::cerr << "skytrain-probe: cannot read the request " << arguments.request << "\n";
     return 2;
   }
-  const auto manifest = Inspect(request, arguments.roots);
+  const auto found = Answer(request, arguments.roots);
   const std::string answer =
-      manifest.ok() ? manifest->SerializeAsString() : SerializedStatus(manifest.status());
+      found.ok() ? found->SerializeAsString() : SerializedStatus(found.status());
   if (!WriteFile(arguments.out, answer)) {
     std::cerr << "skytrain-probe: cannot write " << arguments.out << "\n";
     return 2;
   }
-  return manifest.ok() ? 0 : 1;
+  return found.ok() ? 0 : 1;
 }
 
 int ShowToPeople(const Arguments& arguments) {
@@ -109,8 +122,10 @@ int ShowToPeople(const Arguments& arguments) {
 int Main(int argc, char** argv) {
   Arguments arguments;
   if (!Parse(std::vector<std::string>(argv + 1, argv + argc), arguments)) {
-    std::cerr << "usage: skytrain-probe --request FILE --out FILE [--root DIR]... [--run-as USER]\n"
-                 "       skytrain-probe PATH\n";
+    std::cerr
+        << "usage: skytrain-probe --request FILE --out FILE [--preview] [--root DIR]... [--run-as "
+           "USER]\n"
+           "       skytrain-probe PATH\n";
     return 2;
   }
   if (!arguments.run_as.empty()) {
@@ -122,7 +137,9 @@ int Main(int argc, char** argv) {
     }
   }
   LimitThisProcess();
-  return arguments.path.empty() ? ServeRequest(arguments) : ShowToPeople(arguments);
+  if (!arguments.path.empty()) return ShowToPeople(arguments);
+  return arguments.preview ? ServeRequest<v1::PreviewDatasetRequest>(arguments)
+                           : ServeRequest<v1::InspectDatasetRequest>(arguments);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "common/status_macros.h"
 #include "common/timestamp.h"
 #include "server/accounts/owner_links.h"
+#include "server/blobs/data_names.h"
 #include "server/jobs/attempt_plan.h"
 #include "server/retention/inventory.h"
 #include "server/store/event_rows.h"
@@ -174,8 +175,15 @@ class Collection {
 
   void Uploads() {
     if (options_.policy.uploads == absl::InfiniteDuration()) return;
-    const auto in_use = BlobsOfLiveJobs(database_);
+    auto in_use = BlobsOfLiveJobs(database_);
     if (!in_use.ok()) return Log(in_use.status().message());
+    if (options_.registered_data) {
+      const auto registered = options_.registered_data();
+      if (!registered.ok()) return Log(registered.status().message());
+      for (const v1::Data& data : *registered) {
+        for (std::string& name : BlobNamesOf(data)) in_use->insert(std::move(name));
+      }
+    }
     const auto garbage = uploads_.FindGarbage(options_.policy.uploads, *in_use);
     if (!garbage.ok()) return Log(garbage.status().message());
     for (const UploadStore::Garbage& file : *garbage) {

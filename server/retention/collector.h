@@ -24,7 +24,7 @@ namespace skytrain {
 // Removes what the policy no longer keeps, and what nobody can use: attempt folders whose job is
 // gone, and bytes that a process wrote after the end of its attempt. Only finished jobs are looked
 // at, so nothing that a queued, suspended or running job needs is touched, nor is an upload that
-// one has as data; an entry of the cache that a process has open is left alone. Each removal is one
+// one, or a registered data set, has as data; an entry of the cache that a process has open is left alone. Each removal is one
 // step for whoever looks (a rename into the trash, a transaction, an unlink), and works on a full
 // disk. Thread-safe; one collection at a time.
 class Collector {
@@ -34,6 +34,8 @@ class Collector {
     std::string attempts_dir;
     std::string cache_dir;
     std::string inputs_dir;  // Of users' names for uploads (mode: site); empty: there are none.
+    // The registered data sets: their uploads are in use. May be empty: there are none.
+    std::function<absl::StatusOr<std::vector<v1::Data>>()> registered_data;
     // One line for the daemon's log. May be empty. Any thread.
     std::function<void(absl::string_view line)> log;
     absl::Duration interval = absl::Hours(1);

@@ -22,4 +22,31 @@ grpc::ServerUnaryReactor* ModelServiceImpl::ListModels(grpc::CallbackServerConte
   });
 }
 
+grpc::ServerUnaryReactor* ModelServiceImpl::SetModelAlias(grpc::CallbackServerContext* context,
+                                                          const v1::SetModelAliasRequest* request,
+                                                          v1::Model* response) {
+  return calls_.Run(context, [=, this](const Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(*response, models_.SetAlias(request->name(), request->alias(),
+                                                 {caller.owner, caller.admin}));
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* ModelServiceImpl::DeleteModelAlias(
+    grpc::CallbackServerContext* context, const v1::DeleteModelAliasRequest* request,
+    google::protobuf::Empty*) {
+  return calls_.Run(context, [=, this](const Caller& caller) -> absl::Status {
+    return models_.DeleteAlias(request->name(), {caller.owner, caller.admin});
+  });
+}
+
+grpc::ServerUnaryReactor* ModelServiceImpl::DeleteModel(grpc::CallbackServerContext* context,
+                                                        const v1::DeleteModelRequest* request,
+                                                        google::protobuf::Empty*) {
+  return calls_.Run(context, [=, this](const Caller& caller) -> absl::Status {
+    return models_.Delete(request->name(), {caller.owner, caller.admin},
+                          [this](const std::string& model) { return jobs_.UserOf(model); });
+  });
+}
+
 }  // namespace skytrain

@@ -8,7 +8,8 @@ namespace skytrain {
 
 class ModelServiceImpl final : public v1::ModelService::CallbackService {
  public:
-  ModelServiceImpl(Calls& calls, ModelStore& models) : calls_(calls), models_(models) {}
+  ModelServiceImpl(Calls& calls, ModelStore& models, JobManager& jobs)
+      : calls_(calls), models_(models), jobs_(jobs) {}
 
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
                                      const v1::GetModelRequest* request,
@@ -16,10 +17,20 @@ class ModelServiceImpl final : public v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const v1::ListModelsRequest* request,
                                        v1::ListModelsResponse* response) override;
+  grpc::ServerUnaryReactor* SetModelAlias(grpc::CallbackServerContext* context,
+                                          const v1::SetModelAliasRequest* request,
+                                          v1::Model* response) override;
+  grpc::ServerUnaryReactor* DeleteModelAlias(grpc::CallbackServerContext* context,
+                                             const v1::DeleteModelAliasRequest* request,
+                                             google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* DeleteModel(grpc::CallbackServerContext* context,
+                                        const v1::DeleteModelRequest* request,
+                                        google::protobuf::Empty* response) override;
 
  private:
   Calls& calls_;
   ModelStore& models_;
+  JobManager& jobs_;
 };
 
 }  // namespace skytrain

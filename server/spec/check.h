@@ -24,6 +24,10 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
                                               const TrainingPlan& plan,
                                               const v1::DatasetManifest& manifest);
 
+// Whether anything could be trained on it: a sample at least, and no problem that the policies of
+// `data` do not allow. INVALID_ARGUMENT (DATA_INVALID).
+absl::Status CheckUsable(const v1::Data& data, const v1::DatasetManifest& manifest);
+
 // A hint worth showing beside an accepted job ("33 cigar of 1,974: consider class_weights"), or
 // empty.
 std::string DataWarning(const v1::Data& data, const v1::DatasetManifest& manifest);

@@ -183,6 +183,13 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
   return estimate;
 }
 
+absl::Status CheckUsable(const v1::Data& data, const DatasetManifest& manifest) {
+  Violations violations;
+  CheckProblems(data, manifest, violations);
+  if (manifest.count() == 0) violations.Add("data", "has no sample that could be used");
+  return violations.ToStatus("DATA_INVALID");
+}
+
 std::string DataWarning(const v1::Data& data, const v1::DatasetManifest& found) {
   Violations unused;
   const DatasetManifest manifest = AfterClasses(data, found, unused);

@@ -133,6 +133,32 @@ CREATE TABLE hook_deliveries (
   crc32c      INTEGER NOT NULL         -- as row_crc.h makes it
 );
 )sql"},
+    {4, R"sql(
+-- Names for data sets. Two owners may use the same one.
+CREATE TABLE datasets (
+  owner       TEXT NOT NULL,
+  name        TEXT NOT NULL,           -- without "datasets/"
+  create_time INTEGER NOT NULL,        -- microseconds since 1970
+  proto       BLOB NOT NULL,           -- skytrain.v1.Dataset
+  crc32c      INTEGER NOT NULL,        -- as row_crc.h makes it
+  PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
+
+-- Names for versions of models, moved at will; they go with the version.
+CREATE TABLE model_aliases (
+  model       TEXT NOT NULL,
+  alias       TEXT NOT NULL,
+  version     INTEGER NOT NULL,
+  crc32c      INTEGER NOT NULL,        -- as row_crc.h makes it
+  PRIMARY KEY (model, alias)
+) WITHOUT ROWID;
+
+-- The highest version of a model that was deleted: no number is used twice.
+CREATE TABLE model_floors (
+  model       TEXT PRIMARY KEY,
+  version     INTEGER NOT NULL
+) WITHOUT ROWID;
+)sql"},
 };
 
 absl::StatusOr<int64_t> StoredVersion(Connection& connection) {

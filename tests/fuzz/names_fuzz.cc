@@ -10,10 +10,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   if (const auto model = ParseModelName(name); model.ok()) {
     fuzz::Check(model->version >= 0 && ValidateJobId(model->model).ok());
-    if (model->version > 0) {
-      const auto again = ParseModelName(model->ToString());
-      fuzz::Check(again.ok() && again->model == model->model && again->version == model->version);
-    }
+    const auto again = ParseModelName(model->ToString());
+    fuzz::Check(again.ok() && again->model == model->model && again->version == model->version &&
+                again->alias == model->alias);
+  }
+  if (const auto dataset = ParseDatasetName(name); dataset.ok()) {
+    fuzz::Check(dataset->size() <= 100 && *ParseDatasetName(DatasetName(*dataset)) == *dataset);
   }
   if (const auto sha256 = ParseBlobName(name); sha256.ok()) {
     fuzz::Check(sha256->size() == 64 && BlobName(*sha256) == name);

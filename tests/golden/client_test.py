@@ -58,6 +58,34 @@ class ClientTest(unittest.TestCase):
         self.assertIn("--nonsense", result.stderr)
         self.assertIn("See: skytrain list --help\n", result.stderr)
 
+    def test_groups_of_commands_name_the_nearest_and_their_help(self):
+        self.assertEqual(self.run_client("datasets", "lsit", code=2).stderr,
+                         "there is no command 'lsit'; did you mean 'list'?\nSee: skytrain datasets --help\n")
+        self.assertEqual(self.run_client("datasets", code=2).stderr, "name a command\nSee: skytrain datasets --help\n")
+        self.assertEqual(self.run_client("datasets", "show", code=2).stderr,
+                         "data is required\nSee: skytrain datasets show --help\n")
+        self.assertIn("See: skytrain models delete --help\n", self.run_client("models", "delete", code=2).stderr)
+        self.assertIn("See: skytrain datasets preview --help\n",
+                      self.run_client("datasets", "preview", "gz", code=2).stderr)
+
+    def test_help_of_groups_lists_their_commands(self):
+        for group, commands in (("datasets", ("add", "upload", "list", "show", "preview", "delete")),
+                                ("models", ("list", "show", "alias", "delete"))):
+            text = self.run_client(group, "--help").stdout
+            self.assertIn(f"skytrain {group} ", text)
+            for command in commands:
+                self.assertRegex(text, rf"(?m)^  {command} ")
+                self.assertIn("--server", self.run_client(group, command, "--help").stdout)
+
+    def test_names_and_arguments_that_cannot_be_are_refused_before_a_server_is_asked(self):
+        for arguments, said in (
+                (("datasets", "add", "Galaxies", "/data"), "'Galaxies' is not the name of a data set: parts of a-z"),
+                (("datasets", "add", "jobs/x", "/data"), "none of blobs, datasets, jobs and models as the first"),
+                (("models", "alias", "gal@1", "Best"), "'Best' is not an alias: a letter, then at most 62 of"),
+                (("models", "alias", "gal@1"), "name the alias")):
+            result = self.run_client(*arguments, "--server", f"unix:{self.root}/none.sock", code=2)
+            self.assertIn(said, result.stderr)
+
     def test_override_is_checked_like_the_file(self):
         (self.root / "g.yaml").write_text("name: a\n")
         result = self.run_client("submit", "g.yaml", "--set", "train.epochs=three", code=2)
@@ -129,7 +157,9 @@ class ClientTest(unittest.TestCase):
     def test_bash_completes_commands_and_options(self):
         script = self.run_client("completion", "bash").stdout
         for line, expected in (("skytrain sub", ["submit"]), ("skytrain submit --dr", ["--dry-run"]),
-                               ("skytrain completion z", ["zsh"])):
+                               ("skytrain completion z", ["zsh"]), ("skytrain datasets pre", ["preview"]),
+                               ("skytrain models al", ["alias"]), ("skytrain datasets preview --ti", ["--tile"]),
+                               ("skytrain models --outp", ["--output"])):
             words = line.split(" ")
             quoted = " ".join(f"'{word}'" for word in words)
             asked = f"{script}\nCOMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _skytrain; printf '%s\\n' \"${{COMPREPLY[@]}}\""

@@ -16,7 +16,7 @@ skytrain_test(tls_test LABEL rpc TIMEOUT 120 SOURCES tls_test.cc DEPS skytrain::
 skytrain_test(metrics_test LABEL rpc TIMEOUT 120 SOURCES metrics_test.cc DEPS skytrain::test_daemon nlohmann_json::nlohmann_json)
 skytrain_test(submission_test LABEL rpc TIMEOUT 120 SOURCES submission_test.cc DEPS skytrain::test_daemon)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
-foreach(name check_config hooks job_commands systemd upload)
+foreach(name check_config datasets hooks job_commands systemd upload)
   add_test(NAME ${name}_test
     COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/${name}_test.py")
   set_tests_properties(${name}_test PROPERTIES
@@ -30,6 +30,8 @@ target_compile_definitions(queue_test PRIVATE SKYTRAIN_FAKE_NVML_DIR="$<TARGET_F
 add_dependencies(queue_test skytrain_fake_nvml)
 skytrain_test(damage_test LABEL rpc TIMEOUT 120 SOURCES damage_test.cc DEPS skytrain::test_daemon skytrain::test_support)
 skytrain_test(gc_test LABEL rpc TIMEOUT 60 SOURCES gc_test.cc DEPS skytrain::test_tls_world)
+skytrain_test(registry_test LABEL rpc TIMEOUT 120 SOURCES registry_test.cc DEPS skytrain::test_tls_world)
+target_compile_definitions(registry_test PRIVATE SKYTRAIN_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 skytrain_test(curve_test LABEL rpc TIMEOUT 120 SOURCES curve_test.cc DEPS skytrain::test_daemon)
 skytrain_test(dead_peer_test LABEL rpc TIMEOUT 200 SOURCES dead_peer_test.cc DEPS skytrain::client_api skytrain::test_daemon)
 target_compile_definitions(dead_peer_test PRIVATE SKYTRAIN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")

@@ -56,10 +56,10 @@ TEST_F(HygieneTest, ServerInfoTellsAgePhaseTimeAndDisk) {
   v1::ServerInfo info;
   const auto stub = v1::NodeService::NewStub(channel_);
   ASSERT_TRUE(stub->GetServerInfo(&context, v1::GetServerInfoRequest(), &info).ok());
-  EXPECT_EQ(info.api_minor(), 2);
+  EXPECT_EQ(info.api_minor(), 3);
   EXPECT_THAT(info.capabilities(),
               ::testing::UnorderedElementsAre("suspend", "queue", "filter", "upload", "metrics",
-                                              "metric_stride", "gc"));
+                                              "metric_stride", "gc", "datasets"));
   EXPECT_EQ(info.phase(), v1::ServerInfo::PHASE_SERVING);
   EXPECT_LT(absl::AbsDuration(absl::Now() - ToTime(info.time())), absl::Minutes(1));
   EXPECT_GT(info.disk().total_bytes(), info.disk().free_bytes());

@@ -49,6 +49,15 @@ class SiteModeTest : public SiteWorld {
       EXPECT_THAT(StatusOf(pid, set), ElementsAre("0000000000000000")) << set;
     }
   }
+  static absl::Status Register(User& user, const std::string& name, const std::string& path) {
+    v1::RegisterDatasetRequest request;
+    request.mutable_dataset()->set_name("datasets/" + name);
+    request.mutable_dataset()->set_target("Species");
+    request.mutable_dataset()->mutable_data()->set_dataset(path);
+    grpc::ClientContext context;
+    v1::Dataset dataset;
+    return FromGrpcStatus(user.datasets->RegisterDataset(&context, request, &dataset));
+  }
   absl::StatusOr<std::string> ReadBlob(User& user, const std::string& name) {
     v1::ReadBlobRequest request;
     request.set_name(name);
@@ -162,7 +171,7 @@ TEST_F(SiteModeTest, OthersReachNeitherJobNorModelNorFile) {
 }
 
 TEST_F(SiteModeTest, DataIsReadWithItsReadersRights) {
-  ASSERT_NO_FATAL_FAILURE(Start());
+  ASSERT_NO_FATAL_FAILURE(Start({"--jobs-visible-to", "all"}));
   const std::string bytes = *FileSystem::Posix().ReadFile(iris_, 1 << 20);
   const std::string mine = WriteFile("data/ana.csv", bytes, ana_.uid(), 0600);
   EXPECT_TRUE(Inspect(ana_, mine).ok());
@@ -172,6 +181,14 @@ TEST_F(SiteModeTest, DataIsReadWithItsReadersRights) {
   const auto job = Create(ana_, {{"read_data", "1"}}, mine);
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(Finish(ana_, *job).state(), v1::SUCCEEDED);
+
+  // A name that all may use opens it for nobody else.
+  const absl::Status registered = Register(ana_, "anas", mine);
+  ASSERT_TRUE(registered.ok()) << registered;
+  EXPECT_TRUE(Inspect(ana_, "anas").ok());
+  EXPECT_EQ(ReasonOf(Inspect(ben_, "anas").status()), "DATA_UNREADABLE");
+  EXPECT_EQ(ReasonOf(Create(ben_, {}, "anas").status()), "DATA_UNREADABLE");
+  EXPECT_EQ(ReasonOf(Register(ben_, "bens", mine)), "DATA_UNREADABLE");
 
   // In a folder of hers nobody learns what there is.
   std::filesystem::create_directory(Path("data/ana"));

@@ -29,7 +29,7 @@ ALLOWED = {
     "server/retention": {"server/accounts", "server/jobs", "server/blobs", "server/events", "server/store"},
     "server/models": {"server/store"},
     "server/blobs": {"server/models", "server/store"},
-    "server/datasets": {"server/accounts"},
+    "server/datasets": {"server/accounts", "server/spec", "server/store"},
     "server/auth": set(),
     "server/auth/grpc": {"server/auth", "common/grpc"},
     "server/config": {"server/auth", "server/hooks", "server/retention"},

@@ -25,13 +25,14 @@ absl::string_view ShortName(absl::string_view method) { return absl::StripPrefix
 
 bool OnlyReads(absl::string_view short_name) {
   const absl::string_view verb = short_name.substr(short_name.find('/') + 1);
-  for (const char* reading : {"Get", "List", "Wait", "Watch", "Query", "Read", "Stat", "Inspect"}) {
+  for (const char* reading :
+       {"Get", "List", "Wait", "Watch", "Query", "Read", "Stat", "Inspect", "Preview"}) {
     if (absl::StartsWith(verb, reading)) return true;
   }
   return false;
 }
 
-// The resource that a request or response names: its `name`, or that of its `job`.
+// The resource that a request or response names: its `name`, or that of its `job` or `dataset`.
 std::string ResourceIn(const google::protobuf::Message& message) {
   const auto* reflection = message.GetReflection();
   const auto* descriptor = message.GetDescriptor();
@@ -39,9 +40,13 @@ std::string ResourceIn(const google::protobuf::Message& message) {
   if (name != nullptr && name->cpp_type() == name->CPPTYPE_STRING && !name->is_repeated()) {
     return reflection->GetString(message, name);
   }
-  const auto* job = descriptor->FindFieldByName("job");
-  if (job == nullptr || job->cpp_type() != job->CPPTYPE_MESSAGE || job->is_repeated()) return "";
-  return ResourceIn(reflection->GetMessage(message, job));
+  for (const char* field : {"job", "dataset"}) {
+    const auto* below = descriptor->FindFieldByName(field);
+    if (below != nullptr && below->cpp_type() == below->CPPTYPE_MESSAGE && !below->is_repeated()) {
+      return ResourceIn(reflection->GetMessage(message, below));
+    }
+  }
+  return "";
 }
 
 class AuditedCall final : public grpc::experimental::Interceptor {

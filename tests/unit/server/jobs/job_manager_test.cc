@@ -311,6 +311,61 @@ TEST(DeleteJob, LiveJobIsRefused) {
   EXPECT_EQ(ReasonOf(world.jobs().Delete(JobWorld::kAna, "live")), "JOB_NOT_FINISHED");
 }
 
+TEST(CreateJob, KeepsWhatARegisteredNameStoodFor) {
+  JobWorld world;
+  world.options().resolve_dataset = [](const std::string& owner, v1::Data& data) {
+    v1::Dataset dataset;
+    if (owner != "ana" || data.dataset() != "gz2") return std::optional<v1::Dataset>();
+    data.set_dataset("/data/gz2.tar");
+    dataset.set_name("datasets/gz2");
+    dataset.set_target("shape");
+    return std::optional(dataset);
+  };
+  std::string looked_at;
+  world.options().manifest = [&, manifest = world.options().manifest](const v1::Data& data,
+                                                                      const v1::Task& task,
+                                                                      const std::string& owner) {
+    looked_at = data.dataset() + " " + task.classification().target();
+    return manifest(data, task, owner);
+  };
+  world.Start();
+  v1::CreateJobRequest request = JobWorld::Request("named");
+  request.mutable_job()->mutable_experiment()->mutable_data()->set_dataset("gz2");
+  ASSERT_TRUE(world.jobs().Create(JobWorld::kAna, request).ok());
+  EXPECT_EQ(looked_at, "/data/gz2.tar shape");
+  world.Restart();
+  const v1::Job job = world.Get("named");
+  EXPECT_EQ(job.dataset(), "datasets/gz2");
+  EXPECT_EQ(job.experiment().data().dataset(), "/data/gz2.tar");
+  EXPECT_EQ(job.experiment().task().classification().target(), "shape");
+  request = JobWorld::Request("plain");
+  ASSERT_TRUE(world.jobs().Create(JobWorld::kAna, request).ok());
+  EXPECT_EQ(world.Get("plain").dataset(), "");
+}
+
+TEST(UserOf, NamesAJobThatIsNotOverAndNeedsTheModel) {
+  JobWorld world;
+  world.options().find_model = [](const std::string&, const std::string&) {
+    ModelLocation location;
+    location.model.set_name("models/gal/versions/2");
+    return absl::StatusOr<ModelLocation>(location);
+  };
+  world.Start();
+  v1::CreateJobRequest request;
+  request.set_job_id("look");
+  v1::Evaluation& evaluation = *request.mutable_job()->mutable_evaluation();
+  evaluation.set_model("gal@best");
+  evaluation.mutable_data()->set_dataset("/data/galaxies");
+  const auto created = world.jobs().Create(JobWorld::kAna, request);
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_EQ(created->job().evaluation().model(), "models/gal/versions/2");
+  EXPECT_EQ(*world.jobs().UserOf("models/gal/versions/2"), "jobs/look");
+  EXPECT_EQ(*world.jobs().UserOf("models/gal/versions/1"), "");
+  ASSERT_TRUE(world.jobs().Cancel(JobWorld::kAna, "look").ok());
+  world.WaitForEnd("look");
+  EXPECT_EQ(*world.jobs().UserOf("models/gal/versions/2"), "");
+}
+
 TEST(Shutdown, LaterCallsAreToldToTryAgain) {
   JobWorld world;
   world.Start();

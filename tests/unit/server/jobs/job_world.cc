@@ -59,7 +59,7 @@ JobWorld::JobWorld(std::string path, FileSystem& fs, std::string vfs)
   };
   options_.publish_model = [](const v1::Job& job, int, const std::string&) {
     v1::Model model;
-    model.set_name(ModelName{*ParseJobName(job.name()), 1}.ToString());
+    model.set_name(ModelName{*ParseJobName(job.name()), 1, ""}.ToString());
     return model;
   };
   options_.find_model = [](const std::string&,

@@ -35,7 +35,7 @@ class StoredVersion : public ::testing::TestWithParam<int> {
   JobWorld world_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Schema, StoredVersion, ::testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Schema, StoredVersion, ::testing::Values(1, 2, 3));
 
 TEST_P(StoredVersion, JobsAreReadWithTheirEvents) {
   world_.launcher().Then(TrainUntilStopped());
@@ -88,6 +88,9 @@ TEST_P(StoredVersion, ModelsAreFound) {
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->family(), "mlp");
   EXPECT_TRUE(FileSystem::Posix().Exists(models.DirOf(*model) + "/model.safetensors"));
+  const auto named = models.SetAlias("good@1", "best", {"", /*admin=*/true});
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_EQ(models.Get("good@best", {"", /*admin=*/true})->name(), "models/good/versions/1");
 }
 
 std::map<std::string, std::string> FilesOf(const std::string& folder) {

@@ -202,5 +202,127 @@ TEST_F(ModelStoreTest, ListsPageByPageNewestFirst) {
   EXPECT_EQ(ReasonOf(store_->List(request, kAna).status()), "BAD_PAGE_TOKEN");
 }
 
+const ModelStore::UserOf kUnused = [](const std::string&) { return std::string(); };
+
+TEST_F(ModelStoreTest, AliasesStandForAVersionUntilTheyAreMoved) {
+  ASSERT_TRUE(store_->Publish(Job("gal", "u1"), Attempt("u1-1", "old")).ok());
+  clock_.Advance(absl::Seconds(1));
+  ASSERT_TRUE(store_->Publish(Job("gal", "u2"), Attempt("u2-1", "new")).ok());
+  const auto named = store_->SetAlias("gal@1", "best", kAna);
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_EQ(named->aliases(0), "best");
+  ASSERT_TRUE(store_->SetAlias("gal@1", "a-first", kAna).ok());
+  EXPECT_EQ(store_->Get("gal@best", kAna)->name(), "models/gal/versions/1");
+  OpenStore();
+  EXPECT_EQ(store_->Get("models/gal/aliases/best", kAna)->files(1).sha256(), Sha256Hex("old"));
+  EXPECT_EQ(store_->Get("gal@1", kAna)->aliases_size(), 2);
+  EXPECT_EQ(store_->Get("gal@2", kAna)->aliases_size(), 0);
+  ASSERT_TRUE(store_->SetAlias("gal", "best", kAna).ok());  // The newest.
+  EXPECT_EQ(store_->Get("gal@best", kAna)->name(), "models/gal/versions/2");
+  const auto list = store_->List({}, kAna);
+  ASSERT_EQ(list->models_size(), 2);
+  EXPECT_EQ(list->models(0).aliases(0), "best");
+  EXPECT_EQ(list->models(1).aliases(0), "a-first");
+  // An alias of an alias is one of the version.
+  ASSERT_TRUE(store_->SetAlias("gal@a-first", "oldest", kAna).ok());
+  EXPECT_EQ(store_->Get("gal@oldest", kAna)->name(), "models/gal/versions/1");
+  EXPECT_TRUE(store_->DeleteAlias("gal@oldest", kAna).ok());
+  EXPECT_EQ(ReasonOf(store_->DeleteAlias("gal@oldest", kAna)), "MODEL_NOT_FOUND");
+  EXPECT_TRUE(store_->Get("gal@1", kAna).ok());
+}
+
+TEST_F(ModelStoreTest, BadAliasesAreRefusedAndUnknownOnesNameTheOthers) {
+  ASSERT_TRUE(store_->Publish(Job("gal", "u1"), Attempt("u1-1", "w")).ok());
+  for (const char* alias : {"", "2", "Best", "a/b"}) {
+    EXPECT_EQ(ReasonOf(store_->SetAlias("gal@1", alias, kAna).status()), "BAD_NAME") << alias;
+  }
+  EXPECT_EQ(ReasonOf(store_->SetAlias("gal@2", "best", kAna).status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->DeleteAlias("gal@1", kAna)), "BAD_NAME");
+  const auto none = store_->Get("gal@bset", kAna).status();
+  EXPECT_NE(none.message().find("has no alias"), absl::string_view::npos) << none;
+  ASSERT_TRUE(store_->SetAlias("gal@1", "best", kAna).ok());
+  const auto other = store_->Get("gal@bset", kAna).status();
+  EXPECT_EQ(ReasonOf(other), "MODEL_NOT_FOUND");
+  EXPECT_NE(other.message().find("its aliases are best"), absl::string_view::npos) << other;
+}
+
+TEST_F(ModelStoreTest, AModelMayHaveSoManyAliases) {
+  ASSERT_TRUE(store_->Publish(Job("gal", "u1"), Attempt("u1-1", "w")).ok());
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(store_->SetAlias("gal", absl::StrCat("a", i), kAna).ok());
+  }
+  EXPECT_EQ(ReasonOf(store_->SetAlias("gal", "one-more", kAna).status()), "TOO_MANY_ALIASES");
+  EXPECT_EQ(store_->Get("gal", kAna)->aliases_size(), 100);
+  EXPECT_TRUE(store_->SetAlias("gal", "a7", kAna).ok()) << "moving one makes no more";
+}
+
+TEST_F(ModelStoreTest, DeletedVersionTakesItsAliasesAndFilesAndItsNumberIsNotUsedAgain) {
+  ASSERT_TRUE(store_->Publish(Job("gal", "u1"), Attempt("u1-1", "a")).ok());
+  ASSERT_TRUE(store_->Publish(Job("gal", "u2"), Attempt("u2-1", "b")).ok());
+  ASSERT_TRUE(store_->SetAlias("gal@1", "old", kAna).ok());
+  ASSERT_TRUE(store_->SetAlias("gal@2", "best", kAna).ok());
+  const std::string dir = store_->DirOf(*store_->Get("gal@2", kAna));
+  EXPECT_EQ(ReasonOf(store_->Delete("gal", kAna, kUnused)), "VERSION_NEEDED");
+  ASSERT_TRUE(store_->Delete("gal@best", kAna, kUnused).ok());
+  EXPECT_FALSE(fs::exists(dir));
+  EXPECT_EQ(ReasonOf(store_->Get("gal@best", kAna).status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->Get("gal@2", kAna).status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(store_->Get("gal@old", kAna)->name(), "models/gal/versions/1");
+  EXPECT_EQ(ReasonOf(store_->Delete("gal@2", kAna, kUnused)), "MODEL_NOT_FOUND");
+  OpenStore();
+  const auto next = store_->Publish(Job("gal", "u3"), Attempt("u3-1", "c"));
+  EXPECT_EQ(next->name(), "models/gal/versions/3");
+  EXPECT_TRUE(store_->Delete("gal@3", kAna, kUnused).ok());
+  EXPECT_TRUE(store_->Delete("gal", kAna, kUnused).ok()) << "one version: no doubt which";
+  EXPECT_EQ(store_->Publish(Job("gal", "u4"), Attempt("u4-1", "d"))->name(),
+            "models/gal/versions/4");
+}
+
+TEST_F(ModelStoreTest, VersionThatAJobNeedsIsNotDeleted) {
+  ASSERT_TRUE(store_->Publish(Job("gal", "u1"), Attempt("u1-1", "w")).ok());
+  std::string asked;
+  const absl::Status refused = store_->Delete("gal", kAna, [&](const std::string& model) {
+    asked = model;
+    return std::string("jobs/evaluate-gal");
+  });
+  EXPECT_EQ(asked, "models/gal/versions/1");
+  EXPECT_EQ(ReasonOf(refused), "MODEL_IN_USE");
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused));
+  ASSERT_EQ(PreconditionsOf(refused).size(), 1u);
+  EXPECT_EQ(PreconditionsOf(refused)[0].subject, "jobs/evaluate-gal");
+  EXPECT_TRUE(store_->Get("gal@1", kAna).ok());
+}
+
+TEST_F(ModelStoreTest, OnlyOwnersAndAdminsChangeModels) {
+  ASSERT_TRUE(store_->Publish(Job("gal", "u1"), Attempt("u1-1", "w")).ok());
+  const ModelStore::Viewer eve = {"eve", false}, admin = {"root", true};
+  EXPECT_EQ(ReasonOf(store_->SetAlias("gal@1", "best", eve).status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->Delete("gal@1", eve, kUnused)), "MODEL_NOT_FOUND");
+  ModelStore open(root_ + "/models", *database_, FileSystem::Posix(), clock_,
+                  /*visible_to_all=*/true);
+  EXPECT_EQ(ReasonOf(open.SetAlias("gal@1", "best", eve).status()), "NOT_OWNER");
+  EXPECT_EQ(ReasonOf(open.Delete("gal@1", eve, kUnused)), "NOT_OWNER");
+  EXPECT_TRUE(open.SetAlias("gal@1", "best", admin).ok());
+  EXPECT_TRUE(open.Get("gal@best", eve).ok());
+  EXPECT_EQ(ReasonOf(open.DeleteAlias("gal@best", eve)), "NOT_OWNER");
+  // Of a model whose name two people's jobs had, each has their own aliases.
+  ASSERT_TRUE(store_->Publish(Job("gal", "u2", "eve"), Attempt("u2-1", "x")).ok());
+  EXPECT_EQ(ReasonOf(store_->SetAlias("gal@2", "best", eve).status()), "NOT_OWNER");
+  EXPECT_EQ(ReasonOf(store_->Get("gal@best", eve).status()), "MODEL_NOT_FOUND");
+  EXPECT_TRUE(store_->SetAlias("gal", "mine", eve).ok());
+  EXPECT_EQ(store_->Get("gal@best", kAna)->name(), "models/gal/versions/1");
+}
+
+TEST_F(ModelStoreTest, ModelKnowsTheNameAndFingerprintOfItsData) {
+  const std::string attempt = Attempt("u1-1", "w");
+  Write(attempt + "/model/model.json", R"({"family": "mlp", "data_fingerprint": "f0"})");
+  v1::Job job = Job("gal", "u1");
+  job.set_dataset("datasets/gz2");
+  const auto model = store_->Publish(job, attempt);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->dataset(), "datasets/gz2");
+  EXPECT_EQ(model->data_fingerprint(), "f0");
+}
+
 }  // namespace
 }  // namespace skytrain
