@@ -151,8 +151,19 @@ void PlanTrain(const v1::Train& train, TrainingPlan& plan, Violations& v) {
   v.Range("train.batch_size", plan.batch_size, 2, 1'048'576);
   plan.seed = train.seed();
   plan.deterministic = train.deterministic();
-  if (!v1::Precision_IsValid(train.precision()) || train.precision() == v1::PRECISION_BF16) {
-    v.Add("train.precision", "must be auto or fp32");
+  switch (train.precision()) {
+    case v1::PRECISION_UNSPECIFIED:
+    case v1::PRECISION_AUTO:
+      plan.precision = Precision::kAuto;
+      break;
+    case v1::PRECISION_FP32:
+      plan.precision = Precision::kFp32;
+      break;
+    case v1::PRECISION_BF16:
+      plan.precision = Precision::kBf16;
+      break;
+    default:
+      v.Add("train.precision", "must be auto, fp32 or bf16");
   }
   PlanSelect(train, plan, v);
   const v1::CheckpointPolicy& checkpoint = train.checkpoint();

@@ -106,6 +106,9 @@ struct TaskPlan {
   std::string Name() const;         // "classification", as in v1.Task.
 };
 
+// What layers compute in. Plans of experiments say kAuto until the device is known.
+enum class Precision { kAuto, kFp32, kBf16 };
+
 struct TrainingPlan {
   std::string name;
   TaskPlan task;
@@ -117,6 +120,7 @@ struct TrainingPlan {
   int epochs = 1;
   int batch_size = 128;
   uint64_t seed = 0;
+  Precision precision = Precision::kFp32;
   bool deterministic = false;
   std::string select_metric = "val/accuracy";
   bool select_max = true;

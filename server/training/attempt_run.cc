@@ -31,6 +31,7 @@
 #include "server/training/loop/predictions.h"
 #include "server/training/loop/trainer.h"
 #include "server/training/models/factory.h"
+#include "server/training/precision.h"
 
 namespace skytrain::training {
 namespace {
@@ -49,9 +50,9 @@ std::string DeviceOf(const AttemptSpec& spec) {
   return "cpu";
 }
 
-RunIdentity IdentityOf(const AttemptSpec& spec, uint64_t seed) {
-  return {SKYTRAIN_BUILD, at::get_cpu_capability(), DeviceOf(spec),
-          seed,           at::get_num_threads(),    std::max(1, spec.world_size())};
+RunIdentity IdentityOf(const AttemptSpec& spec, const spec::TrainingPlan& plan) {
+  return {SKYTRAIN_BUILD, InstructionSet(),      PrecisionName(plan.precision), DeviceOf(spec),
+          plan.seed,      at::get_num_threads(), std::max(1, spec.world_size())};
 }
 
 data::OpenOptions DataOptions(const AttemptContext& context, v1::Data source) {
@@ -117,7 +118,8 @@ ModelCard CardOf(const AttemptContext& context, const spec::TrainingPlan& plan,
   card.job = context.spec.job_name();
   card.build = SKYTRAIN_BUILD;
   card.torch_version = SKYTRAIN_TORCH_VERSION;
-  card.instruction_set = at::get_cpu_capability();
+  card.instruction_set = InstructionSet();
+  card.precision = PrecisionName(plan.precision);
   card.threads = at::get_num_threads();
   card.data_fingerprint = dataset.manifest().fingerprint();
   return card;
@@ -141,7 +143,11 @@ absl::StatusOr<std::string> ResolveCheckpoint(FileSystem& fs, const std::string&
 }
 
 absl::StatusOr<RankResult> Train(const AttemptContext& context) {
-  ASSIGN_OR_RETURN(const spec::TrainingPlan plan, spec::MakePlan(context.spec.experiment()));
+  ASSIGN_OR_RETURN(spec::TrainingPlan plan, spec::MakePlan(context.spec.experiment()));
+  const c10::Device device(DeviceOf(context.spec));
+  ASSIGN_OR_RETURN(plan.precision, ResolvePrecision(plan, device));
+  std::fprintf(stderr, "Training in %s on %s (%s).\n", PrecisionName(plan.precision),
+               DeviceOf(context.spec).c_str(), InstructionSet().c_str());
   at::globalContext().setDeterministicAlgorithms(plan.deterministic, /*warn_only=*/false);
   at::globalContext().setDeterministicCuDNN(plan.deterministic);
   at::globalContext().setBenchmarkCuDNN(!plan.deterministic);
@@ -152,9 +158,8 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
 
   CheckpointWriter checkpoints(context.fs, context.dir.CheckpointsPath(), plan.checkpoint_keep);
   ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer,
-                   Trainer::Make({plan, *dataset, c10::Device(DeviceOf(context.spec)), context.sink,
-                                  context.control, checkpoints, context.clock,
-                                  IdentityOf(context.spec, plan.seed)}));
+                   Trainer::Make({plan, *dataset, device, context.sink, context.control,
+                                  checkpoints, context.clock, IdentityOf(context.spec, plan)}));
   ASSIGN_OR_RETURN(const std::string resume,
                    ResolveCheckpoint(context.fs, context.spec.resume_from()));
   if (!resume.empty()) {
@@ -277,7 +282,7 @@ internal::v1::RankStarted DescribeRank(const AttemptContext& context) {
   started.set_build(SKYTRAIN_BUILD);
   started.set_device(DeviceOf(context.spec));
   started.set_threads(at::get_num_threads());
-  started.set_instruction_set(at::get_cpu_capability());
+  started.set_instruction_set(InstructionSet());
   const std::string& resume = context.spec.resume_from();
   int64_t step = 0;
   if (absl::SimpleAtoi(resume.substr(resume.rfind('-') + 1), &step)) {

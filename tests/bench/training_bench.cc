@@ -1,7 +1,7 @@
 // Speed of the training loop: input, forward, loss, backward and optimizer, as a run does them.
 // Runs a round of steps for each line on stdin and answers with its images per second, so that
 // training_vs_pytorch.py can alternate it with PyTorch.
-//   training_bench [--steps N] [--batch N] [--size N] [--threads N]
+//   training_bench [--steps N] [--batch N] [--size N] [--threads N] [--precision fp32|bf16]
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -24,11 +24,18 @@ namespace {
 
 struct Flags {
   int steps = 10, batch = 128, size = 64, threads = 2;
+  spec::Precision precision = spec::Precision::kFp32;
 };
 
 bool Parse(int argc, char** argv, Flags& flags) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
+    if (name == "--precision") {
+      const std::string value = argv[i + 1];
+      if (value != "fp32" && value != "bf16") return false;
+      flags.precision = value == "bf16" ? spec::Precision::kBf16 : spec::Precision::kFp32;
+      continue;
+    }
     int* value = name == "--steps"     ? &flags.steps
                  : name == "--batch"   ? &flags.batch
                  : name == "--size"    ? &flags.size
@@ -63,7 +70,8 @@ int Main(int argc, char** argv) {
   Flags flags;
   if (!Parse(argc, argv, flags)) {
     std::fprintf(stderr,
-                 "usage: training_bench [--steps N] [--batch N] [--size N] [--threads N]\n");
+                 "usage: training_bench [--steps N] [--batch N] [--size N] [--threads N] "
+                 "[--precision fp32|bf16]\n");
     return 2;
   }
   KeepFreedMemory();
@@ -74,7 +82,7 @@ int Main(int argc, char** argv) {
                            device);
   auto model = MakeModel({}, 5, source.inputs(), 1);
   if (!model.ok()) return 1;
-  (*model)->Prepare(device);
+  (*model)->Prepare(device, flags.precision);
   Optimizer optimizer({}, **model);
   std::string line;
   for (uint64_t epoch = 1; std::getline(std::cin, line); ++epoch) {

@@ -50,6 +50,7 @@ Json ToJson(const Checkpoint& checkpoint, const std::map<std::string, FileDigest
                {"epoch_samples", state.epoch_samples},
                {"build", identity.build},
                {"instruction_set", identity.instruction_set},
+               {"precision", identity.precision},
                {"device", identity.device},
                {"seed", identity.seed},
                {"threads", identity.threads},
@@ -79,6 +80,7 @@ Checkpoint FromJson(const Json& json) {
   RunIdentity& identity = checkpoint.identity;
   identity.build = json.at("build").get<std::string>();
   identity.instruction_set = json.at("instruction_set").get<std::string>();
+  identity.precision = json.at("precision").get<std::string>();
   identity.device = json.at("device").get<std::string>();
   identity.seed = json.at("seed").get<uint64_t>();
   identity.threads = json.at("threads").get<int>();

@@ -19,7 +19,8 @@ namespace skytrain::training {
 // nobody, but told: the run is then correct, not bit-identical.
 struct RunIdentity {
   std::string build;
-  std::string instruction_set;  // As LibTorch names it, "AVX512".
+  std::string instruction_set;  // As InstructionSet() of precision.h names it, "AVX512_BF16".
+  std::string precision;        // "fp32" or "bf16".
   std::string device;
   uint64_t seed = 0;
   int threads = 1;

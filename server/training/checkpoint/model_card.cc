@@ -70,6 +70,7 @@ ModelCard Parse(const Json& json) {
   card.build = json.at("build").get<std::string>();
   card.torch_version = json.at("torch_version").get<std::string>();
   card.instruction_set = json.at("instruction_set").get<std::string>();
+  card.precision = json.value("precision", "fp32");  // Absent from cards of the first version.
   card.threads = json.at("threads").get<int>();
   card.data_fingerprint = json.at("data_fingerprint").get<std::string>();
   if (json.contains("predictions")) {
@@ -150,6 +151,7 @@ std::string ToJson(const ModelCard& card) {
                {"build", card.build},
                {"torch_version", card.torch_version},
                {"instruction_set", card.instruction_set},
+               {"precision", card.precision},
                {"threads", card.threads},
                {"data_fingerprint", card.data_fingerprint},
                {"sha256", card.weights.sha256},  // Of model.safetensors.

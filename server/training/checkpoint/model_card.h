@@ -34,6 +34,7 @@ struct ModelCard {
   std::string build;
   std::string torch_version;
   std::string instruction_set;
+  std::string precision;  // Of training, "fp32" or "bf16". The published weights are float32.
   std::string data_fingerprint;
   int threads = 1;
   FileDigest weights;      // model.safetensors

@@ -85,7 +85,7 @@ absl::Status Trainer::SetUp() {
   facts_ = FactsOf(plan.task, dataset);
   ASSIGN_OR_RETURN(task_, MakeTask(plan.task, facts_, options_.device));
   ASSIGN_OR_RETURN(model_, MakeModel(plan.model, task_->outputs(), source_->inputs(), plan.seed));
-  model_->Prepare(options_.device);
+  model_->Prepare(options_.device, plan.precision);
   optimizer_ = std::make_unique<Optimizer>(plan.optimizer, *model_);
   return absl::OkStatus();
 }
@@ -97,11 +97,12 @@ absl::Status Trainer::Restore(const Checkpoint& checkpoint) {
   };
   if (!(checkpoint.identity == options_.identity)) {
     const std::string difference = absl::StrFormat(
-        "made by build %s on %s with %d threads (%s, seed %d), not by build %s on %s with %d "
-        "threads (%s, seed %d)",
+        "made by build %s on %s with %d threads (%s, %s, seed %d), not by build %s on %s with %d "
+        "threads (%s, %s, seed %d)",
         checkpoint.identity.build, checkpoint.identity.device, checkpoint.identity.threads,
-        checkpoint.identity.instruction_set, checkpoint.identity.seed, options_.identity.build,
-        options_.identity.device, options_.identity.threads, options_.identity.instruction_set,
+        checkpoint.identity.instruction_set, checkpoint.identity.precision,
+        checkpoint.identity.seed, options_.identity.build, options_.identity.device,
+        options_.identity.threads, options_.identity.instruction_set, options_.identity.precision,
         options_.identity.seed);
     if (options_.plan.deterministic || checkpoint.identity.seed != options_.identity.seed) {
       return unusable(absl::FailedPreconditionError(difference));

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ATen/ATen.h"
+#include "server/training/models/bf16_batch_norm.h"
 
 namespace skytrain::training {
 
@@ -19,6 +20,9 @@ Conv2d Conv2d::Make(Model& model, const std::string& name, int64_t in, int64_t o
 }
 
 at::Tensor Conv2d::operator()(const at::Tensor& x) const {
+  if (x.scalar_type() == at::kBFloat16) {
+    return Bf16Convolution(x, weight, copy.Of(weight), {weight.size(2), stride, padding});
+  }
   return at::conv2d(x, weight, {}, {stride, stride}, {padding, padding});
 }
 
@@ -35,8 +39,28 @@ BatchNorm2d BatchNorm2d::Make(Model& model, const std::string& name, int64_t cha
 
 at::Tensor BatchNorm2d::operator()(const at::Tensor& x, bool training) const {
   if (training) ++*num_batches_tracked.mutable_data_ptr<int64_t>();
-  return at::batch_norm(x, weight, bias, running_mean, running_var, training, /*momentum=*/0.1,
-                        /*eps=*/1e-5, /*cudnn_enabled=*/true);
+  const at::Tensor fused = Fused(x, training, {}, /*relu=*/false);
+  if (fused.defined()) return fused;
+  return at::batch_norm(x, weight, bias, running_mean, running_var, training, kNormMomentum,
+                        kNormEpsilon, /*cudnn_enabled=*/true);
+}
+
+at::Tensor BatchNorm2d::Rectified(const at::Tensor& x, bool training,
+                                  const at::Tensor& residual) const {
+  const at::Tensor fused = Fused(x, training, residual, /*relu=*/true);
+  if (fused.defined()) {
+    ++*num_batches_tracked.mutable_data_ptr<int64_t>();
+    return fused;
+  }
+  at::Tensor out = (*this)(x, training);
+  if (residual.defined()) out += residual;
+  return out.relu_();
+}
+
+at::Tensor BatchNorm2d::Fused(const at::Tensor& x, bool training, const at::Tensor& residual,
+                              bool relu) const {
+  if (!training || !HasBf16BatchNorm(x)) return {};
+  return Bf16BatchNorm(x, {weight, bias, running_mean, running_var}, residual, relu);
 }
 
 Linear Linear::Make(Model& model, const std::string& name, int64_t in, int64_t out,
@@ -50,6 +74,11 @@ Linear Linear::Make(Model& model, const std::string& name, int64_t in, int64_t o
   return linear;
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+at::Tensor Linear::operator()(const at::Tensor& x) const {
+  if (x.scalar_type() == at::kBFloat16) {
+    return at::linear(x, weight.to(at::kBFloat16), bias.to(at::kBFloat16));
+  }
+  return at::linear(x, weight, bias);
+}
 
 }  // namespace skytrain::training

@@ -5,18 +5,21 @@
 
 #include "ATen/core/Generator.h"
 #include "ATen/core/Tensor.h"
+#include "server/training/models/convolution.h"
 #include "server/training/models/model.h"
 
 namespace skytrain::training {
 
 // Layers are plain structs of tensors that register themselves with their model under
-// torch.nn's names.
+// torch.nn's names. Their parameters are float32; an input in bfloat16 is computed on in bfloat16,
+// with a copy of the weights.
 
 // Convolution without bias.
 struct Conv2d {
   at::Tensor weight;  // [out, in, kernel, kernel]
   int64_t stride = 1;
   int64_t padding = 0;
+  WorkingCopy copy;
 
   // Kaiming-normal weights, fan_out, gain of ReLU (He et al. 2015, arXiv:1502.01852), as
   // torchvision's ResNet starts.
@@ -32,6 +35,13 @@ struct BatchNorm2d {
 
   static BatchNorm2d Make(Model& model, const std::string& name, int64_t channels);
   at::Tensor operator()(const at::Tensor& x, bool training) const;
+  // ReLU of the norm, and of `residual` added to it where that is defined: fewer passes over memory
+  // than the operations one by one.
+  at::Tensor Rectified(const at::Tensor& x, bool training, const at::Tensor& residual = {}) const;
+
+ private:
+  // Undefined where there is no fused way.
+  at::Tensor Fused(const at::Tensor& x, bool training, const at::Tensor& residual, bool relu) const;
 };
 
 struct Linear {

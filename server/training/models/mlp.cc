@@ -24,7 +24,7 @@ class Mlp final : public Model {
         Linear::Make(*this, absl::StrCat(2 * layers_.size()), in, classes, generator));
   }
 
-  at::Tensor Forward(const at::Tensor& input) override {
+  at::Tensor Logits(const at::Tensor& input) override {
     at::Tensor x = input.flatten(1);
     for (size_t i = 0; i < layers_.size(); ++i) {
       x = layers_[i](x);

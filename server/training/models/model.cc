@@ -17,8 +17,14 @@ at::Tensor Model::AddBuffer(const std::string& name, at::Tensor tensor) {
   return tensor;
 }
 
-void Model::Prepare(const c10::Device& device) {
+at::Tensor Model::Forward(const at::Tensor& input) {
+  if (!training_ || precision_ == spec::Precision::kFp32) return Logits(input);
+  return Logits(input.to(at::kBFloat16)).to(at::kFloat);
+}
+
+void Model::Prepare(const c10::Device& device, spec::Precision precision) {
   const at::NoGradGuard no_grad;
+  precision_ = precision;
   for (Parameter& parameter : parameters_) {
     const at::Tensor& tensor = parameter.tensor;
     const auto format =

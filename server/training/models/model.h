@@ -6,6 +6,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "c10/core/Device.h"
+#include "server/spec/plan.h"
 
 namespace skytrain::training {
 
@@ -38,8 +39,10 @@ class Model {
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  // Logits [N, K] of float32 inputs [N, 3, S, S] or [N, F].
-  virtual at::Tensor Forward(const at::Tensor& input) = 0;
+  // Logits [N, K], float32, of float32 inputs [N, 3, S, S] or [N, F]. In training mode the layers
+  // compute in the precision that Prepare was told; else in float32, as whoever loads the published
+  // weights will.
+  at::Tensor Forward(const at::Tensor& input);
 
   // Batch statistics and their running means are updated only in training mode.
   void SetTraining(bool training) { training_ = training; }
@@ -50,8 +53,8 @@ class Model {
   const StepDraw& draw() const { return draw_; }
 
   // Moves everything to `device`, convolution weights as channels_last, and lets parameters record
-  // gradients. Call once, before the first Forward.
-  void Prepare(const c10::Device& device);
+  // gradients. They stay float32, whatever `precision` says. Call once, before the first Forward.
+  void Prepare(const c10::Device& device, spec::Precision precision = spec::Precision::kFp32);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::vector<NamedTensor>& buffers() const { return buffers_; }
@@ -70,8 +73,13 @@ class Model {
  protected:
   Model() = default;
 
+  // The network. Layers take their precision from what they are given (float32 or bfloat16), and
+  // parameters that are used without a layer have to be brought to it.
+  virtual at::Tensor Logits(const at::Tensor& input) = 0;
+
  private:
   bool training_ = true;
+  spec::Precision precision_ = spec::Precision::kFp32;
   int stage_ = 0;
   uint64_t drawing_layers_ = 0;
   StepDraw draw_;

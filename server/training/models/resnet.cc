@@ -24,13 +24,13 @@ struct Block {
   std::optional<Downsample> downsample;
 
   at::Tensor operator()(const at::Tensor& x, bool training) const {
+    const at::Tensor shortcut = downsample ? downsample->norm(downsample->conv(x), training) : x;
     at::Tensor out = x;
     for (size_t i = 0; i < convs.size(); ++i) {
-      out = norms[i](convs[i](out), training);
-      if (i + 1 < convs.size()) out = out.relu_();
+      const bool last = i + 1 == convs.size();
+      out = norms[i].Rectified(convs[i](out), training, last ? shortcut : at::Tensor());
     }
-    out += downsample ? downsample->norm(downsample->conv(x), training) : x;
-    return out.relu_();
+    return out;
   }
 };
 
@@ -59,8 +59,8 @@ class Resnet final : public Model {
     fc_ = Linear::Make(*this, "fc", in, classes, generator);
   }
 
-  at::Tensor Forward(const at::Tensor& input) override {
-    at::Tensor x = bn1_(conv1_(input), training()).relu_();
+  at::Tensor Logits(const at::Tensor& input) override {
+    at::Tensor x = bn1_.Rectified(conv1_(input), training());
     if (!cifar_) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
     for (const Block& block : blocks_) x = block(x, training());
     x = at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);

@@ -72,6 +72,10 @@ void Optimizer::Step(double lr) {
                           /*maximize=*/false);
         break;
     }
+    // The fused kernels do not count their changes, by which working copies know that they are old.
+    for (const at::Tensor& parameter : group.parameters) {
+      parameter.unsafeGetTensorImpl()->bump_version();
+    }
   }
 }
 

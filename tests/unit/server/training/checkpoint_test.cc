@@ -26,7 +26,7 @@ Checkpoint Make(int64_t step, int64_t best_step = -1) {
   checkpoint.state.step = step;
   checkpoint.state.epoch_loss_sum = 0.1 + 0.2;
   checkpoint.state.batches = 3;
-  checkpoint.identity = {"0.1.0", "AVX512", "cpu", 18446744073709551615U, 2, 1};
+  checkpoint.identity = {"0.1.0", "AVX512_BF16", "bf16", "cpu", 18446744073709551615U, 2, 1};
   if (best_step >= 0) {
     BestSoFar best{best_step, 1, 0.7, {}};
     best.validation.add_classes("a");

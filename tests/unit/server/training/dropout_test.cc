@@ -9,7 +9,7 @@ namespace {
 
 class Nothing final : public Model {
  public:
-  at::Tensor Forward(const at::Tensor& input) override { return input; }
+  at::Tensor Logits(const at::Tensor& input) override { return input; }
 };
 
 TEST(DropoutTest, KeepsTheExpectedShareAndTheMean) {

@@ -15,6 +15,7 @@
 #include "memory_dataset.h"
 #include "server/training/checkpoint/tensor_io.h"
 #include "server/training/loop/trainer.h"
+#include "server/training/precision.h"
 #include "tests/support/temp_dir.h"
 
 namespace skytrain::training {
@@ -58,14 +59,15 @@ inline Ran RunTraining(FileSystem& fs, const std::string& folder, const spec::Tr
   sink.checkpoint_at = script.checkpoint_at;
   CheckpointWriter checkpoints(fs, folder, plan.checkpoint_keep);
   Ran ran;
-  auto trainer = Trainer::Make({plan,
-                                dataset,
-                                c10::Device(c10::kCPU),
-                                sink,
-                                control,
-                                checkpoints,
-                                Clock::Real(),
-                                {"test", "", "cpu", plan.seed, 1, 1}});
+  auto trainer =
+      Trainer::Make({plan,
+                     dataset,
+                     c10::Device(c10::kCPU),
+                     sink,
+                     control,
+                     checkpoints,
+                     Clock::Real(),
+                     {"test", "", PrecisionName(plan.precision), "cpu", plan.seed, 1, 1}});
   ran.status = trainer.status();
   if (ran.status.ok() && !script.resume_from.empty()) {
     const auto checkpoint = LoadCheckpoint(fs, script.resume_from);

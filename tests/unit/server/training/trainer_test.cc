@@ -80,6 +80,46 @@ TEST(TrainerTest, ResumedRunEndsWithTheBitsOfAnUnbrokenOne) {
   }
 }
 
+// Masters, not their copies, are what a checkpoint has to hold.
+TEST(TrainerTest, ResumedBf16RunEndsWithTheBitsOfAnUnbrokenOne) {
+  const MemoryDataset set = SmallImages();
+  spec::TrainingPlan plan = SmallPlan();
+  plan.precision = spec::Precision::kBf16;
+  plan.clip_grad_norm = 1.0;
+  const TempDir dir;
+  const Ran whole = RunTraining(Posix(), dir.File("whole"), plan, set);
+  ASSERT_TRUE(whole.status.ok()) << whole.status;
+  for (const NamedTensor& named : whole.weights) {
+    EXPECT_NE(named.tensor.scalar_type(), at::kBFloat16) << named.name;
+  }
+  const Ran first = RunTraining(Posix(), dir.File("c"), plan, set, {.stop_at = 7});
+  ASSERT_EQ(first.outcome.end, v1::STOPPED);
+  const Ran second =
+      RunTraining(Posix(), dir.File("d"), plan, set, {.resume_from = dir.File("c/step-7")});
+  EXPECT_EQ(second.outcome.end, v1::COMPLETED);
+  ExpectSameWeights(second.weights, whole.weights, "bf16");
+  plan.precision = spec::Precision::kFp32;
+  plan.deterministic = true;
+  const Ran other =
+      RunTraining(Posix(), dir.File("e"), plan, set, {.resume_from = dir.File("c/step-7")});
+  EXPECT_EQ(ReasonOf(other.status), "CHECKPOINT_CORRUPT") << "another precision is another run";
+}
+
+TEST(TrainerTest, Bf16FollowsFp32AndLearns) {
+  const MemoryDataset set = SmallImages();
+  spec::TrainingPlan plan = SmallPlan();
+  plan.epochs = 8;
+  const TempDir dir;
+  const Ran fp32 = RunTraining(Posix(), dir.File("c"), plan, set);
+  plan.precision = spec::Precision::kBf16;
+  const Ran bf16 = RunTraining(Posix(), dir.File("d"), plan, set);
+  ASSERT_EQ(bf16.outcome.end, v1::COMPLETED) << bf16.status;
+  EXPECT_GT(bf16.outcome.reports[1].accuracy(), 0.9);
+  const double first = fp32.metrics.at("train/loss")[0].value;
+  EXPECT_NE(bf16.metrics.at("train/loss")[0].value, first);
+  EXPECT_NEAR(bf16.metrics.at("train/loss")[0].value, first, 0.01 * first);
+}
+
 TEST(TrainerTest, ResumedResnet18EndsWithTheBitsOfAnUnbrokenOne) {
   const MemoryDataset set = MemoryDataset::Images(18, 32, 2);
   spec::TrainingPlan plan = SmallPlan();
