@@ -116,6 +116,9 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
     std::string dir = models.DirOf(model);
     return ModelLocation{std::move(model), std::move(dir)};
   };
+  options.experiment_of_model = [&models](const v1::Model& model) {
+    return models.ExperimentOf(model);
+  };
   options.log = [](absl::string_view line) { LogInfo("jobs", {{"message", std::string(line)}}); };
   return options;
 }

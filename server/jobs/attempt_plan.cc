@@ -22,6 +22,19 @@ int ThreadsBesideGpus(const JobManager::Options& options, int gpus) {
   return std::clamp(options.cpu_slots * gpus / all, 1, 16);
 }
 
+// Folder and digests of the model that the job needs. Work: EvaluationWork or InitialModel.
+template <typename Work>
+absl::Status LocateModel(const JobManager::Options& options, const v1::Job& job,
+                         const Account* account, Work& work) {
+  ASSIGN_OR_RETURN(const ModelLocation model, options.find_model(job.owner(), NeededModel(job)));
+  const std::string attempt = AttemptPath(options, job.uid(), job.attempts_size());
+  work.set_model_dir(account == nullptr ? model.dir : ModelCopyPath(attempt));
+  for (const v1::ModelFile& file : model.model.files()) {
+    (*work.mutable_sha256())[file.name()] = file.sha256();
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string AttemptPath(const JobManager::Options& options, const std::string& job_uid,
@@ -31,8 +44,10 @@ std::string AttemptPath(const JobManager::Options& options, const std::string& j
 
 std::string TrashPath(const std::string& attempts_dir) { return attempts_dir + "/.trash"; }
 
-std::string EvaluatedModelPath(const std::string& attempt_path) {
-  return attempt_path + "/evaluated";
+std::string ModelCopyPath(const std::string& attempt_path) { return attempt_path + "/model-copy"; }
+
+const std::string& NeededModel(const v1::Job& job) {
+  return job.has_evaluation() ? job.evaluation().model() : job.experiment().init().model();
 }
 
 std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options, FileSystem& fs,
@@ -73,19 +88,15 @@ absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options&
   spec.set_job_uid(job.uid());
   spec.set_number(job.attempts_size());
   if (job.has_evaluation()) {
-    ASSIGN_OR_RETURN(const ModelLocation model,
-                     options.find_model(job.owner(), job.evaluation().model()));
     internal::v1::EvaluationWork& work = *spec.mutable_evaluation();
-    work.set_model_dir(account == nullptr ? model.dir
-                                          : EvaluatedModelPath(AttemptPath(options, job.uid(),
-                                                                           job.attempts_size())));
+    RETURN_IF_ERROR(LocateModel(options, job, account, work));
     *work.mutable_data() = job.evaluation().data();
     work.set_split(job.evaluation().split());
-    for (const v1::ModelFile& file : model.model.files()) {
-      (*work.mutable_sha256())[file.name()] = file.sha256();
-    }
   } else {
     *spec.mutable_experiment() = job.experiment();
+    if (job.experiment().has_init()) {
+      RETURN_IF_ERROR(LocateModel(options, job, account, *spec.mutable_init()));
+    }
   }
   *spec.mutable_limits() = LimitsOf(job);
   std::vector<std::string> roots = options.data_roots;

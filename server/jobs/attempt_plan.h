@@ -36,15 +36,18 @@ Demand DemandOf(const v1::Job& job, int cpu_slots);
 v1::Limits LimitsOf(const v1::Job& job);
 
 // attempt.binpb of the newest attempt of `job`, complete, with all limits filled in. Errors are
-// those of finding the model of an evaluation, and of Options::locate_data. `account`: whom it runs
-// as, null: as the daemon; his cache is made where it is missing, and the model that he evaluates
-// is expected at EvaluatedModelPath.
+// those of finding the model that it needs, and of Options::locate_data. `account`: whom it runs
+// as, null: as the daemon; his cache is made where it is missing, and that model is expected at
+// ModelCopyPath.
 absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options& options,
                                                       const v1::Job& job,
                                                       const std::optional<Checkpoint>& resume_from,
                                                       const Account* account);
 
-// Where an attempt that runs as another user finds the model to evaluate: the store is root's.
-std::string EvaluatedModelPath(const std::string& attempt_path);
+// Where an attempt that runs as another user finds the model that it needs: the store is root's.
+std::string ModelCopyPath(const std::string& attempt_path);
+
+// The version that the job evaluates or starts from; empty: it needs none.
+const std::string& NeededModel(const v1::Job& job);
 
 }  // namespace skytrain

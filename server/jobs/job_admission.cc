@@ -14,6 +14,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/jobs/attempt_plan.h"
 #include "server/spec/check.h"
+#include "server/spec/init_check.h"
 
 namespace skytrain {
 namespace {
@@ -85,11 +86,23 @@ absl::StatusOr<AdmittedJob> AdmitExperiment(const JobManager::Options& options,
       experiment.task().classification().target().empty()) {
     experiment.mutable_task()->mutable_classification()->set_target(dataset->target());
   }
+  v1::Model parent;
+  if (!experiment.init().model().empty()) {
+    ASSIGN_OR_RETURN(const ModelLocation found,
+                     options.find_model(owner, experiment.init().model()));
+    parent = found.model;
+    ASSIGN_OR_RETURN(const v1::Experiment trained, options.experiment_of_model(parent));
+    RETURN_IF_ERROR(spec::CompleteFromModel(parent, trained, experiment));
+  }
   ASSIGN_OR_RETURN(const spec::TrainingPlan plan, spec::MakePlan(experiment));
   RETURN_IF_ERROR(CheckDemand(options, admitted.job, ""));
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
                    options.manifest(experiment.data(), experiment.task(), owner));
   ASSIGN_OR_RETURN(admitted.estimate, spec::CheckAgainstData(experiment, plan, manifest));
+  if (experiment.has_init()) {
+    const auto& classes = admitted.estimate.classes();
+    RETURN_IF_ERROR(spec::CheckHead(experiment.init(), parent, {classes.begin(), classes.end()}));
+  }
   admitted.job.set_data_warning(WhatIsWorthALook(experiment, manifest));
   admitted.stem = plan.name.empty() ? "experiment" : plan.name;
   return admitted;

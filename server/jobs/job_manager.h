@@ -40,7 +40,7 @@ struct DeviceUse {
   std::string unavailable;  // Empty: it may be had.
 };
 
-// A published model as an evaluation needs it.
+// A published model as an evaluation needs it, or a job that starts from it.
 struct ModelLocation {
   v1::Model model;
   std::string dir;  // Absolute path of the folder with model.safetensors and model.json.
@@ -101,9 +101,11 @@ class JobManager {
     std::function<absl::StatusOr<v1::Model>(const v1::Job& job, int attempt,
                                             const std::string& attempt_dir)>
         publish_model;
-    // Finds "models/M/versions/N" for an evaluation by `owner`. MODEL_NOT_FOUND.
+    // Finds "models/M/versions/N" for a job of `owner`. MODEL_NOT_FOUND.
     std::function<absl::StatusOr<ModelLocation>(const std::string& owner, const std::string& name)>
         find_model;
+    // What its card says that it was trained by. MODEL_CORRUPT.
+    std::function<absl::StatusOr<v1::Experiment>(const v1::Model& model)> experiment_of_model;
     StateOutbox outbox;  // May be empty: nobody is told of state changes.
     // One line for the daemon's log. May be empty. Any thread.
     std::function<void(absl::string_view line)> log;

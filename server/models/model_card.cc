@@ -140,9 +140,22 @@ absl::Status ReadModelCard(absl::string_view text, v1::Model* model, std::string
   RETURN_IF_ERROR(ReadInteger(card, "step", [&](int64_t v) { model->set_step(v); }));
   RETURN_IF_ERROR(ReadText(card, "data_fingerprint",
                            [&](std::string v) { model->set_data_fingerprint(std::move(v)); }));
+  RETURN_IF_ERROR(ReadText(card, "parent", [&](std::string v) { model->set_parent(v); }));
   RETURN_IF_ERROR(ReadText(card, "sha256", [&](std::string v) { *weights_sha256 = std::move(v); }));
   return ReadArray(card, "reports",
                    [&](const json& report) { return ReadReport(report, model->add_reports()); });
+}
+
+absl::StatusOr<v1::Experiment> ReadExperimentOfCard(absl::string_view text) {
+  const json card = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (!card.is_object()) return CardError("is not a JSON object");
+  v1::Experiment experiment;
+  const auto found = card.find("experiment");
+  if (found == card.end() ||
+      !google::protobuf::util::JsonStringToMessage(found->dump(), &experiment).ok()) {
+    return CardError("experiment: is not one");
+  }
+  return experiment;
 }
 
 }  // namespace skytrain

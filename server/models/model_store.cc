@@ -376,6 +376,18 @@ absl::StatusOr<v1::ListModelsResponse> ModelStore::List(const v1::ListModelsRequ
   return response;
 }
 
+absl::StatusOr<v1::Experiment> ModelStore::ExperimentOf(const v1::Model& model) const {
+  const std::string path = absl::StrCat(DirOf(model), "/", kCard);
+  const absl::StatusOr<std::string> card = fs_.ReadFile(path, kMaxCardBytes);
+  absl::StatusOr<v1::Experiment> experiment =
+      card.ok() ? ReadExperimentOfCard(*card) : absl::StatusOr<v1::Experiment>(card.status());
+  if (experiment.ok()) return experiment;
+  return ErrorWithReason(
+      absl::StatusCode::kDataLoss, "MODEL_CORRUPT",
+      absl::StrCat("the model cannot be used: ", path, ": ", experiment.status().message(),
+                   ". Restore it from a backup, or train it again"));
+}
+
 std::string ModelStore::DirOf(const v1::Model& model) const {
   const absl::StatusOr<ModelName> name = ParseModelName(model.name());
   return name.ok() ? absl::StrCat(models_dir_, "/", name->model, "/", name->version) : "";

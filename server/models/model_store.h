@@ -14,6 +14,7 @@
 #include "common/mutex.h"
 #include "server/models/model_rows.h"
 #include "server/store/database.h"
+#include "skytrain/v1/experiment.pb.h"
 #include "skytrain/v1/job.pb.h"
 #include "skytrain/v1/model_service.pb.h"
 
@@ -54,6 +55,9 @@ class ModelStore {
   using UserOf = std::function<absl::StatusOr<std::string>(const std::string& model)>;
   absl::Status Delete(absl::string_view name, const Viewer& viewer, const UserOf& user_of)
       ABSL_LOCKS_EXCLUDED(publish_mu_);
+  // What the card of `model`, which Get or Publish answered, says that it was trained by. DATA_LOSS
+  // (MODEL_CORRUPT).
+  absl::StatusOr<v1::Experiment> ExperimentOf(const v1::Model& model) const;
   // Folder of `model`, which Get or Publish answered.
   std::string DirOf(const v1::Model& model) const;
 

@@ -13,6 +13,7 @@
 #include "common/errors.h"
 #include "common/ids.h"
 #include "server/spec/augment_plan.h"
+#include "server/spec/init_check.h"
 #include "server/spec/model_check.h"
 #include "server/spec/split_plan.h"
 #include "server/spec/stretch_check.h"
@@ -88,7 +89,7 @@ void CheckLabelNoise(const v1::LabelNoise& noise, bool asked_for, Violations& v)
   }
 }
 
-void PlanView(const v1::Data& data, ViewPlan& view, Violations& v) {
+void PlanView(const v1::Data& data, bool has_init, ViewPlan& view, Violations& v) {
   const v1::ImageView& image = data.image();
   if (image.center_crop() != 0) view.center_crop = image.center_crop();
   if (!(view.center_crop > 0 && view.center_crop <= 1)) {
@@ -110,7 +111,9 @@ void PlanView(const v1::Data& data, ViewPlan& view, Violations& v) {
       view.normalize = ViewPlan::Normalize::kNone;
       break;
     case v1::Normalize::kDataset:
+      break;
     case v1::Normalize::KIND_NOT_SET:
+      if (has_init) view.normalize = ViewPlan::Normalize::kModel;
       break;
   }
 }
@@ -284,7 +287,7 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   plan.name = experiment.name().empty() ? "experiment" : experiment.name();
   const v1::Data& data = experiment.data();
   CheckSource(data, v);
-  PlanView(data, plan.view, v);
+  PlanView(data, experiment.has_init(), plan.view, v);
   plan.augment = PlanAugment(data, v);
   CheckLabelNoise(data.label_noise(), data.has_label_noise(), v);
   CheckSplits(data.splits(), v);
@@ -299,6 +302,7 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
     if (data.has_label_noise()) v.Add("data.label_noise", "is for classification alone");
   }
   plan.model = PlanModel(experiment.model(), plan.view.size, data.has_image(), v);
+  if (experiment.has_init()) plan.init = PlanInit(experiment.init(), plan.model, v);
   PlanTrain(experiment.train(), plan, v);
   PlanOptimizer(experiment.optimizer(), plan.optimizer, v);
   PlanSchedule(experiment.schedule(), plan, plan.schedule, v);

@@ -7,7 +7,10 @@
 namespace skytrain::spec {
 namespace {
 
-// Of a probability that may be left out: `otherwise` where it is.
+// Attention grows with the fourth power of it.
+constexpr int kMostPatches = 64;
+constexpr int kLeastConvnextSize = 32;
+
 void Probability(const std::string& field, double value, double& out, Violations& v) {
   out = value;
   if (!(value >= 0 && value < 1)) {
@@ -56,6 +59,59 @@ void PlanMlp(const v1::Mlp& spec, ModelPlan& model, Violations& v) {
   }
 }
 
+void PlanWideResnet(const v1::WideResnet& spec, ModelPlan& model, Violations& v) {
+  model.depth = spec.depth() != 0 ? spec.depth() : 28;
+  if (model.depth < 10 || model.depth > 64 || (model.depth - 4) % 6 != 0) {
+    v.Add("model.wide_resnet.depth",
+          absl::StrCat("must be 6n + 4, from 10 to 64 (10, 16, 22, 28, …), not ", model.depth));
+  }
+  if (spec.widen() != 0) model.widen = spec.widen();
+  v.Range("model.wide_resnet.widen", model.widen, 1, 20);
+  Probability("model.wide_resnet.dropout", spec.dropout(), model.dropout, v);
+}
+
+void PlanConvnext(const v1::Convnext& spec, int size, ModelPlan& model, Violations& v) {
+  switch (spec.variant()) {
+    case v1::Convnext::VARIANT_NANO:
+      model.convnext = ModelPlan::Convnext::kNano;
+      break;
+    case v1::Convnext::VARIANT_UNSPECIFIED:
+    case v1::Convnext::VARIANT_TINY:
+      break;
+    default:
+      v.Add("model.convnext.variant", "must be nano or tiny");
+  }
+  Probability("model.convnext.stochastic_depth",
+              spec.has_stochastic_depth() ? spec.stochastic_depth() : 0.1, model.stochastic_depth,
+              v);
+  if (size > 0 && size < kLeastConvnextSize) {
+    v.Add("data.image.size",
+          absl::StrCat("must be at least ", kLeastConvnextSize, " for ", model.Name(),
+                       ", which halves it five times, not ", size));
+  }
+}
+
+void PlanEfficientnet(const v1::Efficientnet& spec, ModelPlan& model, Violations& v) {
+  Probability("model.efficientnet.dropout", spec.has_dropout() ? spec.dropout() : 0.2,
+              model.dropout, v);
+  Probability("model.efficientnet.stochastic_depth",
+              spec.has_stochastic_depth() ? spec.stochastic_depth() : 0.2, model.stochastic_depth,
+              v);
+}
+
+void PlanVit(const v1::Vit& spec, int size, ModelPlan& model, Violations& v) {
+  if (spec.patch() != 0) model.patch = spec.patch();
+  if (model.patch < 1 || (size > 0 && size % model.patch != 0)) {
+    v.Add("model.vit.patch",
+          absl::StrCat("must divide data.image.size, which is ", size, ", not ", model.patch));
+  } else if (size > 0 && size / model.patch > kMostPatches) {
+    v.Add("model.vit.patch",
+          absl::StrCat("is too small for images of ", size, " pixels: at most ", kMostPatches,
+                       " patches a side, not ", size / model.patch));
+  }
+  Probability("model.vit.dropout", spec.dropout(), model.dropout, v);
+}
+
 }  // namespace
 
 ModelPlan PlanModel(const v1::ModelSpec& spec, int size, bool image, Violations& v) {
@@ -75,12 +131,24 @@ ModelPlan PlanModel(const v1::ModelSpec& spec, int size, bool image, Violations&
       PlanMlp(spec.mlp(), model, v);
       break;
     case v1::ModelSpec::kWideResnet:
+      model.family = ModelPlan::Family::kWideResnet;
+      PlanWideResnet(spec.wide_resnet(), model, v);
+      break;
     case v1::ModelSpec::kConvnext:
+      model.family = ModelPlan::Family::kConvnext;
+      PlanConvnext(spec.convnext(), size, model, v);
+      break;
     case v1::ModelSpec::kEfficientnet:
+      model.family = ModelPlan::Family::kEfficientnet;
+      PlanEfficientnet(spec.efficientnet(), model, v);
+      break;
     case v1::ModelSpec::kVit:
+      model.family = ModelPlan::Family::kVit;
+      PlanVit(spec.vit(), size, model, v);
       break;
     case v1::ModelSpec::FAMILY_NOT_SET:
-      v.Add("model", "needs one of resnet, small_cnn, mlp");
+      v.Add("model",
+            "needs one of resnet, small_cnn, mlp, wide_resnet, convnext, efficientnet, vit");
       return model;
   }
   if (model.family != ModelPlan::Family::kMlp && !image) {
@@ -88,6 +156,25 @@ ModelPlan PlanModel(const v1::ModelSpec& spec, int size, bool image, Violations&
           absl::StrCat("required: ", model.Name(), " takes images; say at least data.image.size"));
   }
   return model;
+}
+
+std::vector<std::string> StageNames(const ModelPlan& model) {
+  switch (model.family) {
+    case ModelPlan::Family::kResnet:
+    case ModelPlan::Family::kConvnext:
+    case ModelPlan::Family::kEfficientnet:
+    case ModelPlan::Family::kVit:
+      return {"stem", "stage1", "stage2", "stage3", "stage4"};
+    case ModelPlan::Family::kWideResnet:
+      return {"stem", "stage1", "stage2", "stage3"};
+    case ModelPlan::Family::kSmallCnn:
+      return {"stage1", "stage2", "stage3", "stage4"};
+    case ModelPlan::Family::kMlp:
+      break;
+  }
+  std::vector<std::string> names;
+  for (size_t i = 1; i <= model.hidden.size(); ++i) names.push_back(absl::StrCat("stage", i));
+  return names;
 }
 
 std::string ModelPlan::Name() const {

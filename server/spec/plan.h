@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,7 +36,8 @@ struct ModelPlan {
 };
 
 struct ViewPlan {
-  enum class Normalize { kDataset, kImagenet, kNone };
+  // kModel: the numbers of the model that training starts from.
+  enum class Normalize { kDataset, kImagenet, kNone, kModel };
   double center_crop = 1.0;
   int size = 0;  // 0: a table.
   Normalize normalize = Normalize::kDataset;
@@ -106,6 +108,15 @@ struct TaskPlan {
   std::string Name() const;         // "classification", as in v1.Task.
 };
 
+// The model that training starts from.
+struct InitPlan {
+  enum class Head { kAuto, kNew, kKeep };
+  std::string model;  // "models/{model}/versions/{version}"
+  Head head = Head::kAuto;
+  std::vector<int> freeze;  // Places in StageNames.
+  double layer_decay = 1.0;
+};
+
 // What layers compute in. Plans of experiments say kAuto until the device is known.
 enum class Precision { kAuto, kFp32, kBf16 };
 
@@ -113,6 +124,7 @@ struct TrainingPlan {
   std::string name;
   TaskPlan task;
   ModelPlan model;
+  std::optional<InitPlan> init;  // Empty: random weights.
   ViewPlan view;
   AugmentPlan augment;
   OptimizerPlan optimizer;

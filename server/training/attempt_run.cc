@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -142,6 +143,11 @@ absl::StatusOr<std::string> ResolveCheckpoint(FileSystem& fs, const std::string&
   return newest->path;
 }
 
+std::map<std::string, std::string> DigestsOf(
+    const google::protobuf::Map<std::string, std::string>& sha256) {
+  return {sha256.begin(), sha256.end()};
+}
+
 absl::StatusOr<RankResult> Train(const AttemptContext& context) {
   ASSIGN_OR_RETURN(spec::TrainingPlan plan, spec::MakePlan(context.spec.experiment()));
   const c10::Device device(DeviceOf(context.spec));
@@ -156,10 +162,18 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
   ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset, data::OpenDataset(options));
   RETURN_IF_ERROR(WriteSummary(context.sink, *dataset));
 
+  // A resumed run takes its weights from the checkpoint, but normalises as its model did.
+  std::optional<LoadedModel> init;
+  if (plan.init) {
+    const internal::v1::InitialModel& model = context.spec.init();
+    ASSIGN_OR_RETURN(init,
+                     ReadModelFolder(context.fs, model.model_dir(), DigestsOf(model.sha256())));
+  }
   CheckpointWriter checkpoints(context.fs, context.dir.CheckpointsPath(), plan.checkpoint_keep);
   ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer,
                    Trainer::Make({plan, *dataset, device, context.sink, context.control,
-                                  checkpoints, context.clock, IdentityOf(context.spec, plan)}));
+                                  checkpoints, context.clock, IdentityOf(context.spec, plan),
+                                  init.has_value() ? &*init : nullptr}));
   ASSIGN_OR_RETURN(const std::string resume,
                    ResolveCheckpoint(context.fs, context.spec.resume_from()));
   if (!resume.empty()) {
@@ -186,9 +200,8 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
 
 absl::StatusOr<RankResult> EvaluateModel(const AttemptContext& context) {
   const internal::v1::EvaluationWork& work = context.spec.evaluation();
-  std::map<std::string, std::string> sha256;
-  for (const auto& [name, digest] : work.sha256()) sha256[name] = digest;
-  ASSIGN_OR_RETURN(const LoadedModel loaded, ReadModelFolder(context.fs, work.model_dir(), sha256));
+  ASSIGN_OR_RETURN(const LoadedModel loaded,
+                   ReadModelFolder(context.fs, work.model_dir(), DigestsOf(work.sha256())));
   ASSIGN_OR_RETURN(const spec::TrainingPlan plan, spec::MakePlan(loaded.card.experiment));
   v1::Data source = work.data();
   if (plan.view.size > 0) *source.mutable_image() = loaded.card.experiment.data().image();

@@ -152,7 +152,7 @@ TEST_F(SiteModeTest, OthersReachNeitherJobNorModelNorFile) {
   const auto evaluation = Evaluate(ana_, model);
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   EXPECT_EQ(Finish(ana_, *evaluation).state(), v1::SUCCEEDED) << daemon_->Log();
-  const std::string copy = Attempt(*evaluation).path() + "/evaluated/model.json";
+  const std::string copy = Attempt(*evaluation).path() + "/model-copy/model.json";
   As(ana_, [&] { EXPECT_EQ(*FileSystem::Posix().ReadFile(copy, 1 << 20), *card); });
   As(ben_, [&] {
     const std::string work = daemon_->WorkDir();

@@ -165,6 +165,8 @@ std::string ToJson(const ModelCard& card) {
     json["targets"] = {
         {"names", card.targets}, {"mean", card.target_mean}, {"std", card.target_deviation}};
   }
+  // Lineage: the model whose weights training started from.
+  if (card.experiment.has_init()) json["parent"] = card.experiment.init().model();
   return json.dump(2) + "\n";
 }
 

@@ -71,6 +71,7 @@ Normalisation MakeNormalisation(const spec::ViewPlan& view, const data::Dataset&
       return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
     case spec::ViewPlan::Normalize::kNone:
       return {{0.0, 0.0, 0.0}, {1.0, 1.0, 1.0}};
+    case spec::ViewPlan::Normalize::kModel:  // The model's card has the numbers.
     case spec::ViewPlan::Normalize::kDataset:
       break;
   }

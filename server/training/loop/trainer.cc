@@ -13,6 +13,7 @@
 #include "common/status_macros.h"
 #include "server/data/random.h"
 #include "server/spec/augment_plan.h"
+#include "server/training/checkpoint/initial_weights.h"
 #include "server/training/checkpoint/tensor_io.h"
 #include "server/training/loop/evaluate.h"
 #include "server/training/models/factory.h"
@@ -80,11 +81,23 @@ absl::Status Trainer::SetUp() {
   const data::Dataset& dataset = options_.dataset;
   RETURN_IF_ERROR(CheckData(plan, dataset));
   steps_per_epoch_ = static_cast<int64_t>(dataset.train().size()) / plan.batch_size;
-  source_ = std::make_unique<BatchSource>(dataset, plan.view.size,
-                                          MakeNormalisation(plan.view, dataset), options_.device);
+  const bool as_before = plan.view.normalize == spec::ViewPlan::Normalize::kModel;
+  Normalisation normalisation =
+      as_before ? options_.init->card.normalisation : MakeNormalisation(plan.view, dataset);
+  source_ = std::make_unique<BatchSource>(dataset, plan.view.size, std::move(normalisation),
+                                          options_.device);
   facts_ = FactsOf(plan.task, dataset);
   ASSIGN_OR_RETURN(task_, MakeTask(plan.task, facts_, options_.device));
   ASSIGN_OR_RETURN(model_, MakeModel(plan.model, task_->outputs(), source_->inputs(), plan.seed));
+  if (plan.init) {
+    const auto& columns = dataset.manifest().columns();
+    RETURN_IF_ERROR(StartFrom(*plan.init, *options_.init,
+                              {plan.task.Name(),
+                               dataset.classes(),
+                               dataset.target_names(),
+                               {columns.begin(), columns.end()}},
+                              *model_));
+  }
   model_->Prepare(options_.device, plan.precision);
   optimizer_ = std::make_unique<Optimizer>(plan.optimizer, *model_);
   return absl::OkStatus();

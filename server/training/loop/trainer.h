@@ -14,6 +14,7 @@
 #include "server/data/dataset.h"
 #include "server/spec/plan.h"
 #include "server/training/checkpoint/checkpoint.h"
+#include "server/training/checkpoint/model_folder.h"
 #include "server/training/input/batch_stream.h"
 #include "server/training/loop/event_sink.h"
 #include "server/training/loop/progress_meter.h"
@@ -34,6 +35,7 @@ struct TrainerOptions {
   CheckpointWriter& checkpoints;
   Clock& clock;
   RunIdentity identity;
+  const LoadedModel* init = nullptr;  // Of a plan with `init`.
 };
 
 struct TrainingOutcome {

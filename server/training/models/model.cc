@@ -1,5 +1,6 @@
 #include "server/training/models/model.h"
 
+#include <cmath>
 #include <utility>
 
 #include "ATen/ATen.h"
@@ -30,12 +31,24 @@ void Model::Prepare(const c10::Device& device, spec::Precision precision) {
     const auto format =
         tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
     tensor.set_data(tensor.to(device).contiguous(format));
-    tensor.set_requires_grad(true);
+    tensor.set_requires_grad(!frozen_.contains(parameter.stage));
   }
   for (NamedTensor& buffer : buffers_) {
     // Counters stay on the host: they are only ever read when a checkpoint is written.
     if (buffer.tensor.is_floating_point()) buffer.tensor.set_data(buffer.tensor.to(device));
   }
+}
+
+void Model::SetLayerDecay(double decay) {
+  const int head = parameters_.back().stage;
+  for (Parameter& parameter : parameters_) {
+    parameter.lr_scale = std::pow(decay, head - parameter.stage);
+  }
+}
+
+std::string Model::Head() const {
+  const std::string& bias = parameters_.back().name;
+  return bias.substr(0, bias.rfind('.'));
 }
 
 std::vector<NamedTensor> Model::State() const {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "absl/container/flat_hash_set.h"
 #include "c10/core/Device.h"
 #include "server/spec/plan.h"
 
@@ -20,7 +21,8 @@ struct Parameter {
   at::Tensor tensor;
   // False for norms and biases, which are never decayed.
   bool decay = true;
-  int stage = 0;  // As Model::BeginStage counts them.
+  int stage = 0;          // As Model::BeginStage counts them.
+  double lr_scale = 1.0;  // Of the optimizer's learning rate.
 };
 
 // Where the random numbers of a training step come from: masks are pure functions of these, of the
@@ -44,16 +46,26 @@ class Model {
   // weights will.
   at::Tensor Forward(const at::Tensor& input);
 
-  // Batch statistics and their running means are updated only in training mode.
+  // Batch statistics and their running means are updated only in training mode, and nothing is
+  // dropped at random in evaluation mode.
   void SetTraining(bool training) { training_ = training; }
   bool training() const { return training_; }
+  bool training(int stage) const { return training_ && !frozen_.contains(stage); }
+
+  // Before Prepare: the parameters of `stage` record no gradients, and it always runs in evaluation
+  // mode.
+  void Freeze(int stage) { frozen_.insert(stage); }
+  // The learning rate of each stage is that of the stage behind it times `decay`; the head's is the
+  // optimizer's.
+  void SetLayerDecay(double decay);
 
   // Of the next Forward in training mode.
   void SetDraw(const StepDraw& draw) { draw_ = draw; }
   const StepDraw& draw() const { return draw_; }
 
-  // Moves everything to `device`, convolution weights as channels_last, and lets parameters record
-  // gradients. They stay float32, whatever `precision` says. Call once, before the first Forward.
+  // Moves everything to `device`, convolution weights as channels_last, and lets parameters that
+  // are not frozen record gradients. They stay float32, whatever `precision` says. Call once, before
+  // the first Forward.
   void Prepare(const c10::Device& device, spec::Precision precision = spec::Precision::kFp32);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
@@ -61,6 +73,8 @@ class Model {
   // Parameters and buffers: what model.safetensors holds. Shares memory with the model.
   std::vector<NamedTensor> State() const;
   int64_t ParameterCount() const;
+  // Name of the last layer: its parameters are HEAD.weight and HEAD.bias.
+  std::string Head() const;
 
   // What is added from here on belongs to `stage`: one of those that spec::StageNames lists, or the
   // one after them, which is the head.
@@ -81,6 +95,7 @@ class Model {
   bool training_ = true;
   spec::Precision precision_ = spec::Precision::kFp32;
   int stage_ = 0;
+  absl::flat_hash_set<int> frozen_;
   uint64_t drawing_layers_ = 0;
   StepDraw draw_;
   std::vector<Parameter> parameters_;

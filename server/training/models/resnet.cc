@@ -22,6 +22,7 @@ struct Block {
   std::vector<Conv2d> convs;
   std::vector<BatchNorm2d> norms;
   std::optional<Downsample> downsample;
+  int stage = 0;
 
   at::Tensor operator()(const at::Tensor& x, bool training) const {
     const at::Tensor shortcut = downsample ? downsample->norm(downsample->conv(x), training) : x;
@@ -51,6 +52,7 @@ class Resnet final : public Model {
         const int64_t stride = stage > 0 && i == 0 ? 2 : 1;
         AddBlock(absl::StrCat("layer", stage + 1, ".", i), in, width, width * expansion, stride,
                  bottleneck, generator);
+        blocks_.back().stage = stage + 1;
         in = width * expansion;
       }
     }
@@ -60,9 +62,9 @@ class Resnet final : public Model {
   }
 
   at::Tensor Logits(const at::Tensor& input) override {
-    at::Tensor x = bn1_.Rectified(conv1_(input), training());
+    at::Tensor x = bn1_.Rectified(conv1_(input), training(0));
     if (!cifar_) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
-    for (const Block& block : blocks_) x = block(x, training());
+    for (const Block& block : blocks_) x = block(x, training(block.stage));
     x = at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);
     return fc_(dropout_(x, training(), draw()));
   }

@@ -17,10 +17,9 @@ constexpr double kEpsilon = 1e-8;
 
 Optimizer::Optimizer(const spec::OptimizerPlan& plan, const Model& model) : plan_(plan) {
   const bool adam = plan.kind != spec::OptimizerPlan::Kind::kSgd;
-  groups_.resize(2);
-  groups_[0].weight_decay = plan.weight_decay;
   for (const Parameter& parameter : model.parameters()) {
-    Group& group = groups_[parameter.decay ? 0 : 1];
+    if (!parameter.tensor.requires_grad()) continue;  // Frozen.
+    Group& group = GroupOf(parameter);
     group.parameters.push_back(parameter.tensor);
     // zeros_like keeps the strides: the fused kernels walk memory, not indices.
     const auto add = [&](const char* kind, std::vector<at::Tensor>& list) {
@@ -40,6 +39,17 @@ Optimizer::Optimizer(const spec::OptimizerPlan& plan, const Model& model) : plan
   }
 }
 
+Optimizer::Group& Optimizer::GroupOf(const Parameter& parameter) {
+  const double weight_decay = parameter.decay ? plan_.weight_decay : 0.0;
+  for (Group& group : groups_) {
+    if (group.weight_decay == weight_decay && group.lr_scale == parameter.lr_scale) return group;
+  }
+  groups_.emplace_back();
+  groups_.back().weight_decay = weight_decay;
+  groups_.back().lr_scale = parameter.lr_scale;
+  return groups_.back();
+}
+
 std::vector<at::Tensor> Optimizer::Gradients(const Group& group) const {
   std::vector<at::Tensor> gradients;
   gradients.reserve(group.parameters.size());
@@ -47,11 +57,11 @@ std::vector<at::Tensor> Optimizer::Gradients(const Group& group) const {
   return gradients;
 }
 
-void Optimizer::Step(double lr) {
+void Optimizer::Step(double base_lr) {
   const at::NoGradGuard no_grad;
   if (step_.defined()) step_.add_(1.0);
   for (Group& group : groups_) {
-    if (group.parameters.empty()) continue;
+    const double lr = base_lr * group.lr_scale;
     const std::vector<at::Tensor> gradients = Gradients(group);
     const std::vector<at::Tensor> steps(step_.defined() ? group.parameters.size() : 0, step_);
     switch (plan_.kind) {
@@ -101,7 +111,6 @@ void Optimizer::ClipGradients(double max_norm) {
   const at::NoGradGuard no_grad;
   const at::Tensor scale = (max_norm / (GradientNorm() + 1e-6)).clamp_max(1.0);
   for (const Group& group : groups_) {
-    if (group.parameters.empty()) continue;
     at::_foreach_mul_(Gradients(group), scale);
   }
 }

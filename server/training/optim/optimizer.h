@@ -9,15 +9,16 @@
 
 namespace skytrain::training {
 
-// SGD, Adam or AdamW over a model's parameters, one fused kernel a group: parameters that decay,
-// and norms and biases, which do not. Not thread-safe. Every parameter must have a gradient when
-// Step or GradientNorm is called.
+// SGD, Adam or AdamW over a model's parameters that are not frozen, one fused kernel a group:
+// parameters that decay, and norms and biases, which do not; of each learning rate. Not
+// thread-safe. Every such parameter must have a gradient when Step or GradientNorm is called.
 class Optimizer {
  public:
   // `model` must be prepared and outlive the optimizer.
   Optimizer(const spec::OptimizerPlan& plan, const Model& model);
 
-  void Step(double lr);
+  // `base_lr`: of parameters with an lr_scale of 1.
+  void Step(double base_lr);
   // Frees the gradients; the next backward pass makes new ones.
   void ClearGradients();
 
@@ -33,8 +34,10 @@ class Optimizer {
  private:
   struct Group {
     double weight_decay = 0.0;
+    double lr_scale = 1.0;
     std::vector<at::Tensor> parameters, first, second;
   };
+  Group& GroupOf(const Parameter& parameter);
   std::vector<at::Tensor> Gradients(const Group& group) const;
 
   spec::OptimizerPlan plan_;

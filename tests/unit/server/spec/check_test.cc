@@ -61,6 +61,22 @@ TEST(MakePlan, KeepsAnExplicitWeightDecayOfZero) {
   EXPECT_EQ(MakePlan(e)->optimizer.weight_decay, 0);
 }
 
+TEST(MakePlan, LayersThatDropHaveTheDefaultsOfTheirPapers) {
+  v1::Experiment e = Good();
+  e.mutable_model()->mutable_convnext();
+  EXPECT_EQ(MakePlan(e)->model.Name(), "convnext_tiny");
+  EXPECT_EQ(MakePlan(e)->model.stochastic_depth, 0.1);
+  e.mutable_model()->mutable_efficientnet();
+  EXPECT_EQ(MakePlan(e)->model.dropout, 0.2);
+  EXPECT_EQ(MakePlan(e)->model.stochastic_depth, 0.2);
+  e.mutable_model()->mutable_efficientnet()->set_dropout(0);
+  EXPECT_EQ(MakePlan(e)->model.dropout, 0);
+  e.mutable_model()->mutable_wide_resnet();
+  EXPECT_EQ(MakePlan(e)->model.Name(), "wide_resnet28_4");
+  e.mutable_model()->mutable_vit();
+  EXPECT_EQ(MakePlan(e)->model.Name(), "vit_small_16");
+}
+
 TEST(MakePlan, SgdHasItsOwnDefaults) {
   v1::Experiment e = Good();
   e.mutable_optimizer()->mutable_sgd();
@@ -164,6 +180,31 @@ INSTANTIATE_TEST_SUITE_P(
          "schedule.cosine.min_lr", "between 0 and the optimizer's lr"},
         {"ResnetDepth", [](auto& e) { e.mutable_model()->mutable_resnet()->set_depth(20); },
          "model.resnet.depth", "18, 34, 50 or 101, not 20"},
+        {"ResnetWidth", [](auto& e) { e.mutable_model()->mutable_resnet()->set_width(257); },
+         "model.resnet.width", "between 1 and 256, not 257"},
+        {"ResnetDropout", [](auto& e) { e.mutable_model()->mutable_resnet()->set_dropout(1); },
+         "model.resnet.dropout", "at least 0 and less than 1, not 1"},
+        {"WideResnetDepth",
+         [](auto& e) { e.mutable_model()->mutable_wide_resnet()->set_depth(27); },
+         "model.wide_resnet.depth", "6n + 4, from 10 to 64"},
+        {"ConvnextDepth",
+         [](auto& e) { e.mutable_model()->mutable_convnext()->set_stochastic_depth(-0.1); },
+         "model.convnext.stochastic_depth", "not -0.1"},
+        {"ConvnextSize",
+         [](auto& e) {
+           e.mutable_model()->mutable_convnext();
+           e.mutable_data()->mutable_image()->set_size(24);
+         },
+         "data.image.size", "at least 32 for convnext_tiny"},
+        {"EfficientnetDropout",
+         [](auto& e) { e.mutable_model()->mutable_efficientnet()->set_dropout(1.5); },
+         "model.efficientnet.dropout", "not 1.5"},
+        {"VitPatch", [](auto& e) { e.mutable_model()->mutable_vit()->set_patch(24); },
+         "model.vit.patch", "must divide data.image.size, which is 64, not 24"},
+        {"VitPatches", [](auto& e) {
+           e.mutable_model()->mutable_vit()->set_patch(1);
+           e.mutable_data()->mutable_image()->set_size(128);
+         }, "model.vit.patch", "at most 64 patches a side, not 128"},
         {"CnnWidth", [](auto& e) { e.mutable_model()->mutable_small_cnn()->set_width(513); },
          "model.small_cnn.width", "between 1 and 512"},
         {"MlpHidden", [](auto& e) { e.mutable_model()->mutable_mlp()->add_hidden(0); },

@@ -33,6 +33,40 @@ TEST(ModelShapes, ArithmeticAgreesWithTorchvision) {
   EXPECT_EQ(ModelShapes(mlp, 3, 4, 0).flops, 2.0 * (4 * 64 + 64 * 3));
 }
 
+ModelPlan Of(ModelPlan::Family family) {
+  ModelPlan model;
+  model.family = family;
+  return model;
+}
+
+// As sum(p.numel() for p in model.parameters()) and torchvision's table of GFLOPS say.
+TEST(ModelShapes, OfTheNewerFamiliesAgreeWithTorchvision) {
+  const Shapes convnext = ModelShapes(Of(ModelPlan::Family::kConvnext), 1000, 0, 224);
+  EXPECT_EQ(convnext.parameters, 28589128);
+  EXPECT_NEAR(convnext.flops, 2 * 4.456e9, 0.02e9);
+  const Shapes efficientnet = ModelShapes(Of(ModelPlan::Family::kEfficientnet), 1000, 0, 224);
+  EXPECT_EQ(efficientnet.parameters, 5288548);
+  EXPECT_NEAR(efficientnet.flops, 2 * 0.386e9, 0.01e9);
+}
+
+// Table 1 and section 3 of arXiv:1605.07146: WRN-28-10 has 36.5 M parameters and 5.2 G
+// multiply-adds.
+TEST(ModelShapes, OfAWideResnetAgreesWithItsPaper) {
+  ModelPlan wide = Of(ModelPlan::Family::kWideResnet);
+  wide.depth = 28;
+  wide.widen = 10;
+  const Shapes shapes = ModelShapes(wide, 10, 0, 32);
+  EXPECT_NEAR(static_cast<double>(shapes.parameters), 36.5e6, 0.05e6);
+  EXPECT_NEAR(shapes.flops, 2 * 5.2e9, 0.2e9);
+}
+
+// timm's vit_small_patch16_224: 22.05 M parameters, 4.6 G multiply-adds.
+TEST(ModelShapes, OfASmallVitAgreesWithTimm) {
+  const Shapes shapes = ModelShapes(Of(ModelPlan::Family::kVit), 1000, 0, 224);
+  EXPECT_EQ(shapes.parameters, 22050664);
+  EXPECT_NEAR(shapes.flops, 2 * 4.6e9, 0.1e9);
+}
+
 TEST(CountParameters, OfResnetsDoesNotDependOnTheImage) {
   EXPECT_EQ(CountParameters(Resnet(50), 3, 0, 32), CountParameters(Resnet(50), 3, 0, 512));
 }

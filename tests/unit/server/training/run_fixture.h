@@ -51,7 +51,8 @@ struct Ran {
 };
 
 inline Ran RunTraining(FileSystem& fs, const std::string& folder, const spec::TrainingPlan& plan,
-                       const data::Dataset& dataset, const Script& script = {}) {
+                       const data::Dataset& dataset, const Script& script = {},
+                       const LoadedModel* init = nullptr) {
   at::set_num_threads(1);  // Toys are faster with one.
   RunControl control;
   ScriptedSink sink(control);
@@ -67,7 +68,8 @@ inline Ran RunTraining(FileSystem& fs, const std::string& folder, const spec::Tr
                      control,
                      checkpoints,
                      Clock::Real(),
-                     {"test", "", PrecisionName(plan.precision), "cpu", plan.seed, 1, 1}});
+                     {"test", "", PrecisionName(plan.precision), "cpu", plan.seed, 1, 1},
+                     init});
   ran.status = trainer.status();
   if (ran.status.ok() && !script.resume_from.empty()) {
     const auto checkpoint = LoadCheckpoint(fs, script.resume_from);
