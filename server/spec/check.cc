@@ -179,6 +179,8 @@ void PlanTrain(const v1::Train& train, TrainingPlan& plan, Violations& v) {
   v.Range("train.checkpoint.keep", plan.checkpoint_keep, 1, 1000);
   plan.clip_grad_norm = train.clip_grad_norm();
   v.NotNegative("train.clip_grad_norm", plan.clip_grad_norm);
+  plan.mixup = train.mixup();
+  v.NotNegative("train.mixup", plan.mixup);
 }
 
 void PlanOptimizer(const v1::Optimizer& optimizer, OptimizerPlan& plan, Violations& v) {

@@ -140,6 +140,7 @@ struct TrainingPlan {
   int checkpoint_every_steps = 0;
   int checkpoint_keep = 2;
   double clip_grad_norm = 0.0;
+  double mixup = 0.0;
   int gpus = 0;
   int cpus = 2;
 };

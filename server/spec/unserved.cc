@@ -17,7 +17,6 @@ constexpr const char* kUnserved[] = {
     "train.micro_batch",
     "train.early_stop",
     "train.ema",
-    "train.mixup",
 };
 
 bool IsSet(const Message& message, const std::vector<std::string>& path) {

@@ -6,6 +6,7 @@
 
 #include "ATen/ATen.h"
 #include "server/training/gpu/gpu_plugin.h"
+#include "server/training/input/mixup.h"
 
 namespace skytrain::training {
 namespace {
@@ -76,6 +77,13 @@ std::vector<int32_t> MirroredClasses(const spec::AugmentPlan& augment,
   return mirrored;
 }
 
+Batch PartnersOf(Batch batch) {
+  batch.labels = batch.labels.flip(0);
+  if (batch.targets.defined()) batch.targets = batch.targets.flip(0);
+  if (batch.weights.defined()) batch.weights = batch.weights.flip(0);
+  return batch;
+}
+
 BatchStream::BatchStream(const BatchSource& source, BatchOrder order)
     : source_(source), order_(std::move(order)) {
   const int64_t samples = static_cast<int64_t>(order_.samples.size());
@@ -133,6 +141,11 @@ std::vector<ImageChange> BatchStream::ChangesOf(int64_t batch) const {
   return changes;
 }
 
+double BatchStream::ShareOf(int64_t batch) const {
+  if (order_.mixup == 0.0) return 1.0;
+  return DrawMixShare(order_.mixup, order_.seed, order_.epoch, batch);
+}
+
 void BatchStream::FillInput(int64_t batch, float* input) const {
   const absl::Span<const int64_t> samples = SamplesOf(batch);
   const data::Dataset& dataset = source_.dataset();
@@ -143,6 +156,9 @@ void BatchStream::FillInput(int64_t batch, float* input) const {
   } else {
     GatherImages(source_.canvas(), samples, TurnsOf(batch), source_.pixel_scale_, input);
   }
+  const int64_t count = static_cast<int64_t>(samples.size());
+  const double share = ShareOf(batch);
+  if (share < 1.0) MixSamples(share, count, absl::MakeSpan(input, count * source_.inputs()));
 }
 
 Batch BatchStream::EmptyBatch(int64_t count) const {
@@ -213,6 +229,10 @@ Batch BatchStream::GatherOnDevice(int64_t batch) const {
                                      at::tensor(at::ArrayRef<uint8_t>(TurnsOf(batch))).to(device),
                                      source_.scale_, source_.bias_, input);
   }
+  gathered.mix_share = ShareOf(batch);
+  if (gathered.mix_share < 1.0) {
+    input = input * gathered.mix_share + input.flip(0) * (1.0 - gathered.mix_share);
+  }
   gathered.input = input;
   return MoveTo(device, std::move(gathered));
 }
@@ -228,6 +248,7 @@ std::optional<Batch> BatchStream::Next() {
     while (prepared_ <= batch) changed_.Wait(mu_);
   }
   Batch result = slots_[batch % kSlots];
+  result.mix_share = ShareOf(batch);
   const int64_t count = static_cast<int64_t>(SamplesOf(batch).size());
   for (at::Tensor* part : PartsOf(result)) *part = part->narrow(0, 0, count);
   return MoveTo(source_.device(), std::move(result));

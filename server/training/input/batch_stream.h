@@ -59,6 +59,8 @@ struct BatchOrder {
   std::vector<int32_t> mirrored_classes;
   uint64_t seed = 0;
   uint64_t epoch = 0;
+  // Samples are mixed with partners of their batch by a share from Beta(mixup, mixup); 0: not.
+  double mixup = 0.0;
 };
 
 // For BatchOrder::mirrored_classes, from the names that data.augment.flip_swaps_classes pairs.
@@ -70,7 +72,12 @@ struct Batch {
   at::Tensor labels;  // int64 [N]; 0 where the data set has no classes.
   // float32 [N, T] and [N]; undefined where the data set has no numbers as targets, no weights.
   at::Tensor targets = {}, weights = {};
+  // What each sample keeps of itself; the rest of it is of its partner (see mixup.h).
+  double mix_share = 1.0;
 };
+
+// `batch` with the labels, targets and weights of each sample's partner.
+Batch PartnersOf(Batch batch);
 
 // One pass over an order. While a batch is being used, a thread of the stream's own prepares the
 // next two; it runs plain loops only, because libgomp would give it a second pool of threads.
@@ -97,6 +104,7 @@ class BatchStream {
   int64_t LabelOf(int64_t position) const;
   std::vector<Turn> TurnsOf(int64_t batch) const;
   std::vector<ImageChange> ChangesOf(int64_t batch) const;
+  double ShareOf(int64_t batch) const;
   void FillInput(int64_t batch, float* input) const;
   Batch EmptyBatch(int64_t count) const;  // On the CPU; without input.
   void FillTargets(int64_t batch, const Places& places) const;

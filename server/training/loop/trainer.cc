@@ -162,6 +162,7 @@ BatchOrder Trainer::OrderOf(int epoch) const {
   order.drop_short = true;
   order.first_batch = state_.batches;
   order.augment = plan.augment;
+  order.mixup = plan.mixup;
   order.mirrored_classes = MirroredClasses(plan.augment, options_.dataset.classes());
   order.seed = plan.seed;
   order.epoch = epoch;
@@ -192,7 +193,11 @@ absl::Status Trainer::TrainEpoch(int epoch) {
 void Trainer::TrainStep(const Batch& batch, int epoch, double lr) {
   model_->SetDraw({options_.plan.seed, state_.step, /*first_sample=*/0});
   const at::Tensor outputs = model_->Forward(batch.input);
-  const at::Tensor loss = task_->Loss(outputs, batch);
+  at::Tensor loss = task_->Loss(outputs, batch);
+  if (batch.mix_share < 1.0) {
+    const at::Tensor partners = task_->Loss(outputs, PartnersOf(batch));
+    loss = loss * batch.mix_share + partners * (1.0 - batch.mix_share);
+  }
   pending_.push_back(
       {loss.detach(), task_->TrainSum(outputs.detach(), batch), state_.step + 1, lr});
   // The gradients of the step before are still there, for the message if this loss is not finite.

@@ -93,6 +93,8 @@ TEST(PlanAugment, TellsWhatIsWrongByField) {
          AddPair(a, {"a", "b"});
          AddPair(a, {"c", "a"});
        }},
+      {"train.mixup", "0 or greater, not -1",
+       [](auto& e, auto&) { e.mutable_train()->set_mixup(-1); }},
       {"data.label_noise.fraction", "greater than 0 and at most 1, not 0",
        [](auto& e, auto&) { e.mutable_data()->mutable_label_noise(); }},
       {"data.label_noise.kind", "uniform_wrong or uniform",

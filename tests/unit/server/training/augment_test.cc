@@ -338,6 +338,25 @@ TEST(BatchStreamTest, AResumedEpochAugmentsAsAnUnbrokenOne) {
   for (size_t i = 0; i < late.size(); ++i) EXPECT_TRUE(late[i].equal(whole[i + 3]));
 }
 
+TEST(BatchStreamTest, MixedBatchesAreTheirOwnAndTheirPartnersShares) {
+  const MemoryDataset set = MemoryDataset::Images(120, 16, 2);
+  const BatchSource source(set, 16, {{0.4, 0.4, 0.4}, {0.2, 0.2, 0.2}}, c10::Device(c10::kCPU));
+  BatchOrder order = OrderOf(set);
+  BatchStream plain(source, order);
+  order.mixup = 0.4;
+  BatchStream mixed(source, order);
+  while (const auto batch = mixed.Next()) {
+    const auto own = plain.Next();
+    EXPECT_LT(batch->mix_share, 1.0);
+    const at::Tensor expected =
+        own->input * batch->mix_share + own->input.flip(0) * (1.0 - batch->mix_share);
+    EXPECT_TRUE(at::allclose(batch->input, expected, 1e-5, 1e-6));
+    EXPECT_TRUE(batch->labels.equal(own->labels));
+    EXPECT_TRUE(PartnersOf(*batch).labels.equal(own->labels.flip(0)));
+    EXPECT_EQ(own->mix_share, 1.0);
+  }
+}
+
 TEST(BatchStreamTest, FlippedImagesTakeThePartnersLabel) {
   const MemoryDataset set = MemoryDataset::Images(150, 16, 3);
   const BatchSource source(set, 16, {{0.4, 0.4, 0.4}, {0.2, 0.2, 0.2}}, c10::Device(c10::kCPU));
