@@ -18,7 +18,6 @@
 #include "server/spec/split_plan.h"
 #include "server/spec/stretch_check.h"
 #include "server/spec/task_plan.h"
-#include "server/spec/unserved.h"
 #include "server/spec/violations.h"
 
 namespace skytrain::spec {
@@ -181,6 +180,23 @@ void PlanTrain(const v1::Train& train, TrainingPlan& plan, Violations& v) {
   v.NotNegative("train.clip_grad_norm", plan.clip_grad_norm);
   plan.mixup = train.mixup();
   v.NotNegative("train.mixup", plan.mixup);
+  plan.micro_batch = train.micro_batch();
+  if (plan.micro_batch != 0 && (plan.micro_batch < 2 || plan.batch_size % plan.micro_batch != 0)) {
+    v.Add("train.micro_batch", absl::StrCat("must be 2 or more and divide train.batch_size, ",
+                                            plan.batch_size, ", not ", plan.micro_batch));
+  }
+  if (train.has_early_stop()) {
+    plan.early_stop = {train.early_stop().patience(), train.early_stop().min_delta()};
+    v.Range("train.early_stop.patience", plan.early_stop.patience, 1, 1'000'000);
+    v.NotNegative("train.early_stop.min_delta", plan.early_stop.min_delta);
+  }
+  if (train.has_ema()) {
+    plan.ema_decay = train.ema().decay() == 0 ? 0.999 : train.ema().decay();
+    if (!(plan.ema_decay > 0 && plan.ema_decay < 1)) {
+      v.Add("train.ema.decay",
+            absl::StrCat("must lie between 0 and 1, both excluded, not ", plan.ema_decay));
+    }
+  }
 }
 
 void PlanOptimizer(const v1::Optimizer& optimizer, OptimizerPlan& plan, Violations& v) {
@@ -284,7 +300,6 @@ void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, 
 absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   Violations v;
   TrainingPlan plan;
-  RefuseUnserved(experiment, v);
   CheckName(experiment.name(), v);
   plan.name = experiment.name().empty() ? "experiment" : experiment.name();
   const v1::Data& data = experiment.data();
@@ -324,7 +339,6 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
 
 absl::Status CheckEvaluation(const v1::Evaluation& evaluation) {
   Violations v;
-  RefuseUnserved(evaluation, v);
   if (evaluation.model().empty()) {
     v.Add("model", "required: models/{model}/versions/{version}, or NAME@VERSION");
   } else if (const auto name = ParseModelName(evaluation.model()); !name.ok()) {

@@ -127,7 +127,8 @@ int64_t MemoryBytes(const TrainingPlan& plan, const Shapes& shapes, int64_t inpu
     copies += 1;
   }
   // Half as much again: gradients of activations and what the convolutions need for themselves.
-  const int64_t batch = (shapes.activations * 3 / 2 + 2 * inputs) * plan.batch_size;
+  const int64_t at_once = plan.micro_batch > 0 ? plan.micro_batch : plan.batch_size;
+  const int64_t batch = (shapes.activations * 3 / 2 + 2 * inputs) * at_once;
   return kRuntimeBytes + 4 * (copies * shapes.parameters + batch);
 }
 

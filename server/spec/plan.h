@@ -120,6 +120,11 @@ struct InitPlan {
 // What layers compute in. Plans of experiments say kAuto until the device is known.
 enum class Precision { kAuto, kFp32, kBf16 };
 
+struct EarlyStopPlan {
+  int patience = 0;  // 0: never.
+  double min_delta = 0.0;
+};
+
 struct TrainingPlan {
   std::string name;
   TaskPlan task;
@@ -141,6 +146,9 @@ struct TrainingPlan {
   int checkpoint_keep = 2;
   double clip_grad_norm = 0.0;
   double mixup = 0.0;
+  int micro_batch = 0;  // 0: batch_size.
+  EarlyStopPlan early_stop;
+  double ema_decay = 0.0;  // 0: no average.
   int gpus = 0;
   int cpus = 2;
 };

@@ -23,6 +23,7 @@ using Json = nlohmann::json;
 constexpr char kStateFile[] = "state.json";
 constexpr char kModelFile[] = "model.safetensors";
 constexpr char kOptimizerFile[] = "optimizer.safetensors";
+constexpr char kAverageFile[] = "average.safetensors";
 constexpr char kBestFile[] = "best.safetensors";
 constexpr uint64_t kMaxStateBytes = 16 << 20;
 constexpr uint64_t kMaxTensorBytes = uint64_t{64} << 30;
@@ -61,6 +62,7 @@ Json ToJson(const Checkpoint& checkpoint, const std::map<std::string, FileDigest
                     {"value", state.best->value},
                     {"validation", ReportToJson(state.best->validation)}};
   }
+  if (state.gain) json["gain"] = {{"epoch", state.gain->epoch}, {"value", state.gain->value}};
   for (const auto& [name, digest] : files) {
     json["files"][name] = {{"sha256", digest.sha256}, {"size_bytes", digest.size_bytes}};
   }
@@ -89,6 +91,10 @@ Checkpoint FromJson(const Json& json) {
     const Json& best = json["best"];
     state.best = BestSoFar{best.at("step").get<int64_t>(), best.at("epoch").get<int>(),
                            best.at("value").get<double>(), ReportFromJson(best.at("validation"))};
+  }
+  if (json.contains("gain")) {
+    state.gain =
+        LastGain{json["gain"].at("epoch").get<int>(), json["gain"].at("value").get<double>()};
   }
   return checkpoint;
 }
@@ -154,6 +160,7 @@ absl::StatusOr<SavedCheckpoint> CheckpointWriter::WriteFiles(const Checkpoint& c
   RETURN_IF_ERROR(fs_.CreateDir(path));
   RETURN_IF_ERROR(save(kModelFile, checkpoint.model));
   RETURN_IF_ERROR(save(kOptimizerFile, checkpoint.optimizer));
+  if (!checkpoint.average.empty()) RETURN_IF_ERROR(save(kAverageFile, checkpoint.average));
   if (!checkpoint.best.empty()) RETURN_IF_ERROR(save(kBestFile, checkpoint.best));
   const Json state = ToJson(checkpoint, files);
   const std::string text = Json{{"state", state}, {"sha256", Sha256Hex(state.dump())}}.dump(1);
@@ -219,6 +226,9 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(FileSystem& fs, const std::string& pat
   };
   RETURN_IF_ERROR(load(kModelFile, loaded.checkpoint.model));
   RETURN_IF_ERROR(load(kOptimizerFile, loaded.checkpoint.optimizer));
+  if (loaded.files.contains(kAverageFile)) {
+    RETURN_IF_ERROR(load(kAverageFile, loaded.checkpoint.average));
+  }
   if (loaded.files.contains(kBestFile)) RETURN_IF_ERROR(load(kBestFile, loaded.checkpoint.best));
   return std::move(loaded.checkpoint);
 }

@@ -36,6 +36,12 @@ struct BestSoFar {
   v1::EvaluationReport validation;
 };
 
+// The newest epoch that train.early_stop counts as a gain.
+struct LastGain {
+  int epoch = 0;
+  double value = 0.0;
+};
+
 // Where a run is, at a step boundary.
 struct TrainingState {
   int64_t step = 0;               // Optimizer steps done.
@@ -45,19 +51,23 @@ struct TrainingState {
   double epoch_metric_sum = 0.0;  // Sum of Task::TrainSum.
   int64_t epoch_samples = 0;
   std::optional<BestSoFar> best;
+  std::optional<LastGain> gain;
 };
 
 // A checkpoint is a folder step-N, written as step-N.tmp, each file synced, renamed, parent synced:
 //   model.safetensors      parameters and buffers
 //   optimizer.safetensors  Optimizer::State
-//   best.safetensors       parameters and buffers of the best epoch, where that is another step
+//   average.safetensors    WeightAverage::State, where train.ema is set
+//   best.safetensors       what was validated in the best epoch, where that is another step
 //   state.json             {"state": {…}, "sha256": of that object's text}; the state also holds
 //                          size and SHA-256 of the other files
 struct Checkpoint {
   TrainingState state;
   RunIdentity identity;
   std::vector<NamedTensor> model, optimizer;
-  std::vector<NamedTensor> best;  // Empty: none yet, or `model` itself is the best.
+  std::vector<NamedTensor> average;  // Empty: none.
+  // Empty: none yet, or what is validated of this checkpoint itself is the best.
+  std::vector<NamedTensor> best;
 };
 
 struct SavedCheckpoint {

@@ -84,6 +84,13 @@ Batch PartnersOf(Batch batch) {
   return batch;
 }
 
+Batch Batch::Part(int64_t first, int64_t count) const {
+  const auto part = [&](const at::Tensor& whole) {
+    return whole.defined() ? whole.narrow(0, first, count) : whole;
+  };
+  return {part(input), part(labels), part(targets), part(weights), mix_share};
+}
+
 BatchStream::BatchStream(const BatchSource& source, BatchOrder order)
     : source_(source), order_(std::move(order)) {
   const int64_t samples = static_cast<int64_t>(order_.samples.size());

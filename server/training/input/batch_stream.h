@@ -74,6 +74,9 @@ struct Batch {
   at::Tensor targets = {}, weights = {};
   // What each sample keeps of itself; the rest of it is of its partner (see mixup.h).
   double mix_share = 1.0;
+
+  // Samples first..first+count-1, in the same memory.
+  Batch Part(int64_t first, int64_t count) const;
 };
 
 // `batch` with the labels, targets and weights of each sample's partner.

@@ -100,6 +100,7 @@ absl::Status Trainer::SetUp() {
   }
   model_->Prepare(options_.device, plan.precision);
   optimizer_ = std::make_unique<Optimizer>(plan.optimizer, *model_);
+  if (plan.ema_decay > 0.0) average_ = std::make_unique<WeightAverage>(plan.ema_decay, *model_);
   return absl::OkStatus();
 }
 
@@ -130,10 +131,17 @@ absl::Status Trainer::Restore(const Checkpoint& checkpoint) {
       !copied.ok()) {
     return unusable(copied);
   }
+  if (average_ != nullptr) {
+    if (const absl::Status copied = CopyTensors(checkpoint.average, average_->State());
+        !copied.ok()) {
+      return unusable(copied);
+    }
+  }
   state_ = checkpoint.state;
   last_good_ = state_.step;
   if (state_.best) {
-    best_ = CloneTensors(checkpoint.best.empty() ? checkpoint.model : checkpoint.best);
+    const std::vector<NamedTensor>& own = average_ ? checkpoint.average : checkpoint.model;
+    best_ = CloneTensors(checkpoint.best.empty() ? own : checkpoint.best);
   }
   return absl::OkStatus();
 }
@@ -143,7 +151,7 @@ absl::StatusOr<TrainingOutcome> Trainer::Run() {
   const int64_t left = plan.epochs * steps_per_epoch_ - state_.step;
   meter_ = std::make_unique<ProgressMeter>(options_.sink, options_.clock, plan.epochs,
                                            std::max<int64_t>(0, left) * plan.batch_size);
-  while (state_.epoch < plan.epochs && !ended()) {
+  while (state_.epoch < plan.epochs && !OutOfPatience() && !ended()) {
     const int epoch = state_.epoch + 1;
     RETURN_IF_ERROR(TrainEpoch(epoch));
     if (!ended()) RETURN_IF_ERROR(FinishEpoch(epoch));
@@ -181,6 +189,7 @@ absl::Status Trainer::TrainEpoch(int epoch) {
     TrainStep(*batch, epoch, lr);
     if (ended()) return absl::OkStatus();
     ++state_.step;
+    if (average_) average_->Update(state_.step);
     ++state_.batches;
     meter_->Add(plan.batch_size);
     RETURN_IF_ERROR(AfterStep(epoch));
@@ -191,19 +200,38 @@ absl::Status Trainer::TrainEpoch(int epoch) {
 }
 
 void Trainer::TrainStep(const Batch& batch, int epoch, double lr) {
-  model_->SetDraw({options_.plan.seed, state_.step, /*first_sample=*/0});
-  const at::Tensor outputs = model_->Forward(batch.input);
-  at::Tensor loss = task_->Loss(outputs, batch);
-  if (batch.mix_share < 1.0) {
-    const at::Tensor partners = task_->Loss(outputs, PartnersOf(batch));
-    loss = loss * batch.mix_share + partners * (1.0 - batch.mix_share);
+  const int64_t parts =
+      options_.plan.micro_batch > 0 ? options_.plan.batch_size / options_.plan.micro_batch : 1;
+  const int64_t part_size = options_.plan.batch_size / parts;
+  const auto loss_of = [&](const at::Tensor& outputs, const Batch& whole, int64_t first) {
+    if (parts == 1) return task_->Loss(outputs, whole);
+    const Batch part = whole.Part(first, part_size);
+    return task_->Loss(outputs, part) * (task_->LossWeight(part) / task_->LossWeight(whole));
+  };
+  const bool mixed = batch.mix_share < 1.0;
+  const Batch partners = mixed ? PartnersOf(batch) : Batch();
+  PendingStep step{{}, {}, state_.step + 1, lr};
+  for (int64_t first = 0; first < options_.plan.batch_size; first += part_size) {
+    model_->SetDraw({options_.plan.seed, state_.step, first});
+    const Batch part = batch.Part(first, part_size);
+    const at::Tensor outputs = model_->Forward(part.input);
+    at::Tensor loss = loss_of(outputs, batch, first);
+    if (mixed) {
+      loss = loss * batch.mix_share + loss_of(outputs, partners, first) * (1.0 - batch.mix_share);
+    }
+    const at::Tensor sum = task_->TrainSum(outputs.detach(), part);
+    step.loss = first == 0 ? loss.detach() : step.loss + loss.detach();
+    step.train_sum = first == 0 ? sum : step.train_sum + sum;
+    if (first + part_size == options_.plan.batch_size) {
+      pending_.push_back(step);
+      // Of an undivided batch the gradients of the step before are still there, for the message if
+      // this loss is not finite.
+      const bool look = options_.device.is_cpu() || pending_.size() >= kStepsBetweenLooks;
+      if (look && !Flush(epoch)) return;
+    }
+    if (first == 0) optimizer_->ClearGradients();
+    loss.backward();
   }
-  pending_.push_back(
-      {loss.detach(), task_->TrainSum(outputs.detach(), batch), state_.step + 1, lr});
-  // The gradients of the step before are still there, for the message if this loss is not finite.
-  if ((options_.device.is_cpu() || pending_.size() >= kStepsBetweenLooks) && !Flush(epoch)) return;
-  optimizer_->ClearGradients();
-  loss.backward();
   if (options_.plan.clip_grad_norm > 0.0) {
     optimizer_->ClipGradients(options_.plan.clip_grad_norm);
   }
@@ -279,9 +307,7 @@ absl::Status Trainer::FinishEpoch(int epoch) {
   }
   if (!validation.empty()) {
     meter_->Begin("validate", epoch, 0, static_cast<int64_t>(validation.size()));
-    absl::StatusOr<v1::EvaluationReport> report =
-        Evaluate(*model_, *source_, validation, plan.batch_size, *task_, "validation",
-                 options_.control, *meter_);
+    const absl::StatusOr<v1::EvaluationReport> report = Measure(validation, "validation");
     if (absl::IsCancelled(report.status())) return StopHere("validating");
     RETURN_IF_ERROR(report.status());
     meter_->End();
@@ -292,13 +318,15 @@ absl::Status Trainer::FinishEpoch(int epoch) {
       return absl::OkStatus();
     }
     UpdateBest(*report, epoch);
+    UpdateGain(SelectedValue(plan.select_metric, *report), epoch);
   }
   state_.epoch = epoch;
   state_.batches = 0;
   state_.epoch_loss_sum = 0.0;
   state_.epoch_metric_sum = 0.0;
   state_.epoch_samples = 0;
-  const bool due = epoch == plan.epochs || epoch % plan.checkpoint_every_epochs == 0;
+  const bool last = epoch == plan.epochs || OutOfPatience();
+  const bool due = last || epoch % plan.checkpoint_every_epochs == 0;
   if (!due && !std::exchange(checkpoint_due_, false)) return absl::OkStatus();
   checkpoint_due_ = false;
   return SaveCheckpoint();
@@ -317,11 +345,37 @@ void Trainer::UpdateBest(const v1::EvaluationReport& report, int epoch) {
     if (!better) return;
   }
   state_.best = BestSoFar{state_.step, epoch, value, report};
-  best_ = CloneTensors(model_->State());
+  best_ = CloneTensors(average_ ? average_->State() : model_->State());
+}
+
+void Trainer::UpdateGain(double value, int epoch) {
+  const spec::TrainingPlan& plan = options_.plan;
+  if (state_.gain) {
+    const double ahead = plan.select_max ? value - state_.gain->value : state_.gain->value - value;
+    if (!(ahead > plan.early_stop.min_delta)) return;
+  } else if (std::isnan(value)) {
+    return;
+  }
+  state_.gain = LastGain{epoch, value};
+}
+
+bool Trainer::OutOfPatience() const {
+  const int patience = options_.plan.early_stop.patience;
+  const int since = state_.epoch - (state_.gain ? state_.gain->epoch : 0);
+  return patience > 0 && since >= patience;
+}
+
+absl::StatusOr<v1::EvaluationReport> Trainer::Measure(const std::vector<int64_t>& samples,
+                                                      const std::string& split) {
+  std::optional<WeightAverage::Lent> lent;
+  if (average_) lent.emplace(*average_);
+  return Evaluate(*model_, *source_, samples, options_.plan.batch_size, *task_, split,
+                  options_.control, *meter_);
 }
 
 absl::Status Trainer::SaveCheckpoint() {
-  Checkpoint checkpoint{state_, options_.identity, model_->State(), optimizer_->State(), {}};
+  Checkpoint checkpoint{state_, options_.identity, model_->State(), optimizer_->State(), {}, {}};
+  if (average_) checkpoint.average = average_->State();
   if (!AllFinite(checkpoint.model)) {
     EndNonFinite("the weights are not finite any more", state_.step, state_.epoch + 1,
                  options_.plan.optimizer.lr);
@@ -343,6 +397,14 @@ absl::Status Trainer::SaveCheckpoint() {
 absl::Status Trainer::Finish() {
   outcome_.step = state_.step;
   outcome_.epoch = state_.epoch;
+  if (OutOfPatience() && state_.epoch < options_.plan.epochs) {
+    outcome_.message = absl::StrFormat(
+        "stopped after epoch %d of %d: %s has not got better since epoch %d", state_.epoch,
+        options_.plan.epochs, options_.plan.select_metric, state_.gain ? state_.gain->epoch : 0);
+  }
+  // From here on the model has the weights that are published.
+  const std::unique_ptr<WeightAverage> average = std::move(average_);
+  if (average) RETURN_IF_ERROR(CopyTensors(average->State(), model_->State()));
   if (state_.best) {
     RETURN_IF_ERROR(CopyTensors(best_, model_->State()));
     outcome_.step = state_.best->step;
@@ -352,9 +414,7 @@ absl::Status Trainer::Finish() {
   const std::vector<int64_t>& test = options_.dataset.test();
   if (!test.empty()) {
     meter_->Begin("test", 0, 0, static_cast<int64_t>(test.size()));
-    absl::StatusOr<v1::EvaluationReport> report =
-        Evaluate(*model_, *source_, test, options_.plan.batch_size, *task_, "test",
-                 options_.control, *meter_);
+    absl::StatusOr<v1::EvaluationReport> report = Measure(test, "test");
     if (absl::IsCancelled(report.status())) {
       // The last epoch's checkpoint is there already.
       outcome_ = {v1::STOPPED, "stopped while testing, after the last checkpoint", 0, 0, {}};

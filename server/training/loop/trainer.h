@@ -21,6 +21,7 @@
 #include "server/training/loop/run_control.h"
 #include "server/training/models/model.h"
 #include "server/training/optim/optimizer.h"
+#include "server/training/optim/weight_average.h"
 #include "server/training/tasks/task.h"
 #include "skytrain/v1/job.pb.h"
 
@@ -91,15 +92,21 @@ class Trainer {
 
   BatchOrder OrderOf(int epoch) const;
   void TrainStep(const Batch& batch, int epoch, double lr);
+  // Of the weights that count: the average's, where there is one. CANCELLED when asked to stop.
+  absl::StatusOr<v1::EvaluationReport> Measure(const std::vector<int64_t>& samples,
+                                               const std::string& split);
   bool Flush(int epoch);  // False when a loss is not finite.
   void EndNonFinite(const std::string& what, int64_t step, int epoch, double lr);
   void UpdateBest(const v1::EvaluationReport& report, int epoch);
+  void UpdateGain(double value, int epoch);
+  bool OutOfPatience() const;
   bool ended() const { return outcome_.end != v1::ATTEMPT_END_UNSPECIFIED; }
 
   TrainerOptions options_;
   std::unique_ptr<BatchSource> source_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<WeightAverage> average_;  // Null: none.
   std::unique_ptr<ProgressMeter> meter_;
   std::unique_ptr<Task> task_;
   TaskFacts facts_;

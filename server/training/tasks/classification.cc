@@ -194,6 +194,10 @@ at::Tensor ClassificationTask::Loss(const at::Tensor& outputs, const Batch& batc
   return loss_.Mean(outputs, batch.labels, batch.weights);
 }
 
+at::Tensor ClassificationTask::LossWeight(const Batch& batch) const {
+  return loss_.SampleWeights(batch.labels, batch.weights).sum().to(at::kFloat);
+}
+
 at::Tensor ClassificationTask::TrainSum(const at::Tensor& outputs, const Batch& batch) const {
   return (outputs.argmax(1) == batch.labels).sum();
 }

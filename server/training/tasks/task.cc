@@ -47,6 +47,12 @@ at::Tensor ClassWeights(const TaskFacts& facts, const c10::Device& device) {
 
 }  // namespace
 
+at::Tensor Task::LossWeight(const Batch& batch) const {
+  if (batch.weights.defined()) return batch.weights.sum();
+  return at::full({}, static_cast<double>(batch.labels.size(0)),
+                  at::TensorOptions(batch.labels.device()).dtype(at::kFloat));
+}
+
 TaskFacts FactsOf(const spec::TaskPlan& plan, const data::Dataset& dataset) {
   TaskFacts facts;
   facts.classes = dataset.classes();

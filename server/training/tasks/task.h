@@ -37,6 +37,9 @@ class Task {
 
   // Mean loss of a batch, weighted where samples have weights: a float32 scalar. Records gradients.
   virtual at::Tensor Loss(const at::Tensor& outputs, const Batch& batch) const = 0;
+  // What Loss divides by: losses of parts of a batch, times the part's weight over the sum of all
+  // weights, add up to the batch's. A float32 scalar.
+  virtual at::Tensor LossWeight(const Batch& batch) const;
 
   // The metric of training epochs, without "train/": TrainMetric of the mean over an epoch's
   // samples, TrainSum being the sum over a batch's (a scalar of any type).

@@ -48,11 +48,25 @@ TEST(MakePlan, FillsInTheDefaultsOfTheProtosComments) {
   EXPECT_FALSE(plan->task.balanced_class_weights);
 }
 
-TEST(MakePlan, RefusesWhatItKnowsByNameOnly) {
+TEST(MakePlan, LoopOptionsAreChecked) {
   v1::Experiment e = Good();
-  e.mutable_train()->set_mixup(0.2);
-  const absl::Status status = MakePlan(e).status();
-  EXPECT_THAT(ViolationsOf(status), Contains(Field(&FieldViolation::field, "train.mixup")));
+  e.mutable_train()->set_micro_batch(48);
+  e.mutable_train()->mutable_early_stop()->set_min_delta(-1);
+  e.mutable_train()->mutable_ema()->set_decay(1);
+  const std::vector<FieldViolation> found = ViolationsOf(MakePlan(e).status());
+  for (const char* field : {"train.micro_batch", "train.early_stop.patience",
+                            "train.early_stop.min_delta", "train.ema.decay"}) {
+    EXPECT_THAT(found, Contains(Field(&FieldViolation::field, field)));
+  }
+  e = Good();
+  e.mutable_train()->set_micro_batch(32);
+  e.mutable_train()->mutable_early_stop()->set_patience(4);
+  e.mutable_train()->mutable_ema();
+  const auto plan = MakePlan(e);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->micro_batch, 32);
+  EXPECT_EQ(plan->early_stop.patience, 4);
+  EXPECT_EQ(plan->ema_decay, 0.999);
 }
 
 TEST(MakePlan, KeepsAnExplicitWeightDecayOfZero) {
