@@ -110,7 +110,7 @@ absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(
   RETURN_IF_ERROR(CheckRange("tile_size", request.tile_size(), kMinSide, kMaxSide));
   const int per_class = request.per_class() > 0 ? request.per_class() : kDefaultPerClass;
   v1::Data shown;
-  shown.mutable_image()->set_center_crop(request.data().image().center_crop());
+  *shown.mutable_image() = request.data().image();
   shown.mutable_image()->set_size(request.tile_size() > 0 ? request.tile_size() : kDefaultSide);
   const View view = ViewOf(shown);  // No augmentation, so no margin.
   if (!(view.center_crop > 0 && view.center_crop <= 1)) {
