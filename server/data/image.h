@@ -43,7 +43,7 @@ struct View {
   double center_crop = 1.0;  // Fraction of each side.
   int size = 0;              // Side of the model's input.
   double margin = 1.0;       // Side of the canvas over `size`.
-  Stretch stretch;           // Of FITS.
+  Stretch stretch = {};      // Of FITS.
 };
 // With the margin that the augmentation of `data` asks for.
 View ViewOf(const v1::Data& data);

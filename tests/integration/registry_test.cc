@@ -216,7 +216,7 @@ TEST_F(RegistryTest, ModelThatAQueuedJobNeedsIsKept) {
 TEST_F(RegistryTest, WhatEveryCallAnswersToNonsense) {
   Start();
   EXPECT_EQ(ReasonOf(ana_->Register("Bad Name", kIris)), "BAD_NAME");
-  EXPECT_EQ(ReasonOf(ana_->Register("a", "")), "DATA_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(ana_->Register("a", "")), "DATA_INVALID");
   EXPECT_EQ(ReasonOf(ana_->Register("a", "/nowhere/at/all")), "DATA_NOT_FOUND");
   EXPECT_EQ(ReasonOf(ana_->GetDataset("../x")), "BAD_NAME");
   EXPECT_EQ(ReasonOf(ana_->DeleteDataset("")), "BAD_NAME");

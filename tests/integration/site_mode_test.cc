@@ -116,7 +116,9 @@ TEST_F(SiteModeTest, RunIsItsOwnersAndHasNothingOfRoots) {
     // Where a control group can be had, the ranks are in the part that may be killed as one.
     const auto cgroup = FileSystem::Posix().ReadFile(
         absl::StrCat("/proc/", daemon_->PidOf("skytrain-fake-worker"), "/cgroup"), 1 << 16);
-    if (cgroup->find("/skytrain-") != std::string::npos) EXPECT_THAT(*cgroup, HasSubstr("/ranks"));
+    if (cgroup->find("/skytrain-") != std::string::npos) {
+      EXPECT_THAT(*cgroup, HasSubstr("/ranks"));
+    }
 
     const std::string folder = Attempt(job).path();
     EXPECT_EQ(std::filesystem::status(folder).permissions(), std::filesystem::perms::owner_all);

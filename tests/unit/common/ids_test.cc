@@ -48,8 +48,8 @@ TEST(IdsTest, AliasesOfModelsParseInAllSpellings) {
   EXPECT_EQ(ParseModelName("gal")->ToString(), "models/gal");
   EXPECT_TRUE(ValidateModelAlias("a").ok());
   EXPECT_TRUE(ValidateModelAlias("v2-of_paper").ok());
-  for (const std::string alias : {std::string(), std::string("2"), std::string("Best"),
-                                  std::string("a b"), std::string("-a"), std::string(64, 'a')}) {
+  for (const std::string& alias : {std::string(), std::string("2"), std::string("Best"),
+                                   std::string("a b"), std::string("-a"), std::string(64, 'a')}) {
     EXPECT_EQ(ReasonOf(ValidateModelAlias(alias)), "BAD_NAME") << alias;
   }
 }
@@ -60,7 +60,7 @@ TEST(IdsTest, NamesOfDataSetsAreNoPathsAndNoOtherResources) {
   }
   EXPECT_EQ(DatasetName(*ParseDatasetName("datasets/a/b")), "datasets/a/b");
   EXPECT_TRUE(ParseDatasetName(std::string(100, 'a')).ok());
-  for (const std::string name :
+  for (const std::string& name :
        {std::string(), std::string("/data/gz"), std::string("./gz"), std::string("gz.tar"),
         std::string("gz/"), std::string("a//b"), std::string("_a"), std::string("GZ"),
         std::string("a b"), std::string("blobs/a"), std::string("datasets/datasets/a"),

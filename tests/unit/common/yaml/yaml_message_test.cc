@@ -105,7 +105,8 @@ INSTANTIATE_TEST_SUITE_P(
         MistakeCase{"UnknownKey", "train:\n  epochs: 3\n  batchsize: 4\n",
                     "g.yaml:3:3: unknown key 'batchsize' in train; did you mean 'batch_size'?"},
         MistakeCase{"UnknownKeyWithNothingNear", "model: {resnet: {zzzzzzzz: 1}}",
-                    "g.yaml:1:18: unknown key 'zzzzzzzz' in model.resnet; it knows depth"},
+                    "g.yaml:1:18: unknown key 'zzzzzzzz' in model.resnet; it knows depth, stem, "
+                    "width, dropout"},
         MistakeCase{"UnknownKeyAtTheTop", "trian: {}",
                     "g.yaml:1:1: unknown key 'trian'; did you mean 'train'?"},
         MistakeCase{"NotANumber", "optimizer: {adamw: {lr: 1e-3x}}",
@@ -126,9 +127,9 @@ INSTANTIATE_TEST_SUITE_P(
         MistakeCase{"YesIsNoBoolean", "data: {augment: {flip: yes}}",
                     "g.yaml:1:24: data.augment.flip must be true or false, not \"yes\""},
         MistakeCase{"UnknownEnumValue", "train: {precision: fp64}",
-                    "g.yaml:1:20: train.precision must be one of auto, fp32, not \"fp64\""},
+                    "g.yaml:1:20: train.precision must be one of auto, fp32, bf16, not \"fp64\""},
         MistakeCase{"EnumValueByItsLongName", "train: {precision: PRECISION_AUTO}",
-                    "g.yaml:1:20: train.precision must be one of auto, fp32, not "
+                    "g.yaml:1:20: train.precision must be one of auto, fp32, bf16, not "
                     "\"PRECISION_AUTO\""},
         MistakeCase{"DurationWithoutAUnit", "limits: {time: 90}",
                     "g.yaml:1:16: limits.time must be a time such as 90s, 30m or 1h30m, not "

@@ -38,7 +38,9 @@ TEST(LabelNoiseTest, ExactlyTheFractionOfTheTrainSplitIsWrong) {
   EXPECT_EQ(AddLabelNoise(noise, kClasses, Train(), labels), 400);
   std::vector<int> shifts(kClasses);
   for (int i = 0; i < kCount; ++i) {
-    if (i < kCount / 2) ASSERT_EQ(labels[i], i % kClasses) << i;
+    if (i < kCount / 2) {
+      ASSERT_EQ(labels[i], i % kClasses) << i;
+    }
     ++shifts[(labels[i] - i % kClasses + kClasses) % kClasses];
   }
   EXPECT_EQ(shifts[0], kCount - 400);

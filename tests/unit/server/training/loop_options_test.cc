@@ -43,6 +43,13 @@ double LargestDifference(const std::vector<NamedTensor>& a, const std::vector<Na
   return largest;
 }
 
+// In the order in which files have them.
+std::vector<NamedTensor> ByName(std::vector<NamedTensor> tensors) {
+  std::sort(tensors.begin(), tensors.end(),
+            [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });
+  return tensors;
+}
+
 TEST(MicroBatchTest, PartsAddUpToTheBatch) {
   const TempDir dir;
   MemoryDataset set = SmallTable();
@@ -162,8 +169,10 @@ TEST(EmaTest, AverageIsPublishedAndAResumedRunEndsWithTheSameBits) {
   ASSERT_EQ(whole.outcome.end, v1::COMPLETED) << whole.status;
   const auto last = LoadCheckpoint(Posix(), dir.File("whole/step-18"));
   ASSERT_TRUE(last.ok()) << last.status();
-  if (whole.outcome.step == 18) ExpectSameWeights(whole.weights, last->average, "published");
-  EXPECT_GT(LargestDifference(whole.weights, last->model), 1e-4);
+  if (whole.outcome.step == 18) {
+    ExpectSameWeights(ByName(whole.weights), ByName(last->average), "published");
+  }
+  EXPECT_GT(LargestDifference(ByName(whole.weights), ByName(last->model)), 1e-4);
   for (const int64_t stop : {4, 6, 13}) {
     const std::string folder = dir.File(absl::StrCat("c", stop));
     const Ran first = RunTraining(Posix(), folder, plan, set, {.stop_at = stop});
