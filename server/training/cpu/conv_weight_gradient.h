@@ -12,9 +12,9 @@ struct ConvGeometry {
 // The gradient of the weights of a bfloat16 convolution on a CPU, summed in float32.
 //   input [N, C, H, W], grad_output [N, K, OH, OW]: bfloat16, channels_last
 //   result [K, C, kernel, kernel]: float32, channels_last
-// oneDNN's own kernel runs at less than half of the rate of its forward pass (its spinning barriers
-// also stall where cores are shared). Here each output has one owner, who sums over the batch in a
-// fixed order: the bits depend neither on the number of threads nor on who is faster.
+// oneDNN's own kernel runs at less than half of the rate of its forward pass. Here each output has
+// one owner, who sums over the batch in a fixed order: the bits depend neither on the number of
+// threads nor on who is faster.
 //
 // The sum over the batch is taken over pairs of images, the two terms of one vdpbf16ps. So any
 // stride and size works without a copy for each tap, and no tap multiplies padding.
