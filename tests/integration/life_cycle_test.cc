@@ -39,6 +39,16 @@ std::shared_ptr<grpc::Channel> ConnectWithoutRetries(const Daemon& daemon) {
   return daemon.Connect(arguments);
 }
 
+// A connection of its own whose window stays at the 64 KiB that HTTP/2 starts with. gRPC's own way
+// widens a window by the bandwidth it measures, on a fast machine to more than a test would send.
+std::shared_ptr<grpc::Channel> ConnectWithNarrowWindow(const Daemon& daemon) {
+  grpc::ChannelArguments arguments = ClientChannelArguments();
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 65'536);
+  return daemon.Connect(arguments);
+}
+
 Phase::Phase PhaseOf(const std::shared_ptr<grpc::Channel>& channel) {
   grpc::ClientContext context;
   v1::ServerInfo info;
@@ -209,9 +219,9 @@ class StalledReaderTest : public ::testing::Test {
     v1::WatchEventsRequest request;
     request.set_name(job_);
     request.set_follow(true);
-    // More than fits into the connection's window, so that the server's write hangs.
+    // More than fits into the connection's window and the socket, so that the server's write hangs.
     ASSERT_TRUE(Eventually([&] { return LogBytes() >= 8'000'000; }));
-    stub_ = v1::JobService::NewStub(daemon_.Connect());
+    stub_ = v1::JobService::NewStub(ConnectWithNarrowWindow(daemon_));
     stream_ = stub_->WatchEvents(&context_, request);
     v1::WatchEventsResponse response;
     ASSERT_TRUE(stream_->Read(&response));
