@@ -22,7 +22,7 @@ int ThreadsBesideGpus(const JobManager::Options& options, int gpus) {
   return std::clamp(options.cpu_slots * gpus / all, 1, 16);
 }
 
-// Folder and digests of the model that the job needs. Work: EvaluationWork or InitialModel.
+// Folder and digests of the model that the job needs. Work: EvaluationWork or ModelOnDisk.
 template <typename Work>
 absl::Status LocateModel(const JobManager::Options& options, const v1::Job& job,
                          const Account* account, Work& work) {

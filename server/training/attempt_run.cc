@@ -165,7 +165,7 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
   // A resumed run takes its weights from the checkpoint, but normalises as its model did.
   std::optional<LoadedModel> init;
   if (plan.init) {
-    const internal::v1::InitialModel& model = context.spec.init();
+    const internal::v1::ModelOnDisk& model = context.spec.init();
     ASSIGN_OR_RETURN(init,
                      ReadModelFolder(context.fs, model.model_dir(), DigestsOf(model.sha256())));
   }
