@@ -42,6 +42,16 @@ target_include_directories(skytrain_torch SYSTEM INTERFACE
   "${SKYTRAIN_TORCH_ROOT}/include" "${SKYTRAIN_TORCH_ROOT}/include/torch/csrc/api/include")
 target_compile_definitions(skytrain_torch INTERFACE USE_DISTRIBUTED USE_C10D_GLOO)
 target_link_libraries(skytrain_torch INTERFACE skytrain_imported_torch_cpu skytrain_imported_c10)
+# at::parallel_for is a template, parallel only where the caller is compiled with OpenMP. The run time must be that of
+# LibTorch, or there were two sets of threads; so not with clang, whose OpenMP has another, and not under ThreadSanitizer,
+# which does not see this one's barriers.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_CXX_FLAGS MATCHES "sanitize=thread")
+  target_compile_options(skytrain_torch INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-fopenmp>")
+  add_library(skytrain_imported_gomp SHARED IMPORTED GLOBAL)
+  set_target_properties(skytrain_imported_gomp PROPERTIES
+    IMPORTED_LOCATION "${SKYTRAIN_TORCH_ROOT}/lib/libgomp.so.1" IMPORTED_SONAME "libgomp.so.1")
+  target_link_libraries(skytrain_torch INTERFACE skytrain_imported_gomp)
+endif()
 # libtorch_cpu itself asks for libcudart and libcupti; the linker looks for them here.
 target_link_options(skytrain_torch INTERFACE "LINKER:-rpath-link,${SKYTRAIN_TORCH_DIR}/nvidia/cu13/lib")
 
