@@ -4,19 +4,19 @@
 #include <string>
 #include <vector>
 
-#include "server/training/tasks/task.h"
+#include "server/training/tasks/sample_loss_task.h"
 
 namespace skytrain::training {
 
 // Yes or no to each of several questions. Outputs are logits [N, T]; sigmoid cross entropy against
 // targets in [0, 1], averaged over the questions. Right is an answer on the target's side of 0.5.
-class MultiLabelTask final : public Task {
+class MultiLabelTask final : public SampleLossTask {
  public:
   MultiLabelTask(std::vector<std::string> columns, const c10::Device& device);
 
   std::string name() const override { return "multi_label"; }
   int64_t outputs() const override { return static_cast<int64_t>(columns_.size()); }
-  at::Tensor Loss(const at::Tensor& outputs, const Batch& batch) const override;
+  at::Tensor SampleLosses(const at::Tensor& outputs, const Batch& batch) const override;
   std::string train_metric() const override { return "accuracy"; }
   at::Tensor TrainSum(const at::Tensor& outputs, const Batch& batch) const override;
   std::unique_ptr<SplitMetrics> Metrics() const override;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "ATen/ATen.h"
-#include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
 #include "common/errors.h"
 #include "server/training/tasks/classification.h"
@@ -89,29 +88,5 @@ absl::StatusOr<std::unique_ptr<Task>> MakeTask(const spec::TaskPlan& plan, TaskF
   }
   return std::make_unique<VoteCountsTask>(plan, device);
 }
-
-at::Tensor WeightedMean(const at::Tensor& losses, const at::Tensor& weights) {
-  if (!weights.defined()) return losses.mean();
-  // A batch of samples without weight has no loss, rather than 0 / 0.
-  return (losses * weights).sum() / weights.sum().clamp_min(1e-12);
-}
-
-LossSum::LossSum(const c10::Device& device)
-    : sum_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))),
-      weight_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))) {}
-
-void LossSum::Add(const at::Tensor& losses, const at::Tensor& weights) {
-  const at::NoGradGuard no_grad;
-  count_ += losses.size(0);
-  if (weights.defined()) {
-    sum_ += (losses.to(at::kDouble) * weights).sum();
-    weight_ += weights.to(at::kDouble).sum();
-  } else {
-    sum_ += losses.to(at::kDouble).sum();
-    weight_ += losses.size(0);
-  }
-}
-
-double LossSum::Mean() const { return sum_.item<double>() / weight_.item<double>(); }
 
 }  // namespace skytrain::training

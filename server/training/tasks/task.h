@@ -71,20 +71,4 @@ TaskFacts FactsOf(const spec::TaskPlan& plan, const data::Dataset& dataset);
 absl::StatusOr<std::unique_ptr<Task>> MakeTask(const spec::TaskPlan& plan, TaskFacts facts,
                                                const c10::Device& device);
 
-// Mean of per-sample losses float32 [N], weighted where `weights` [N] is defined.
-at::Tensor WeightedMean(const at::Tensor& losses, const at::Tensor& weights);
-
-// The same over many batches, in float64 on the device.
-class LossSum {
- public:
-  explicit LossSum(const c10::Device& device);
-  void Add(const at::Tensor& losses, const at::Tensor& weights);
-  int64_t count() const { return count_; }  // Of samples.
-  double Mean() const;
-
- private:
-  int64_t count_ = 0;
-  at::Tensor sum_, weight_;
-};
-
 }  // namespace skytrain::training

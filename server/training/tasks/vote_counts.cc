@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "ATen/ATen.h"
-#include "ATen/core/grad_mode.h"
 #include "server/training/tasks/error_sums.h"
 
 namespace skytrain::training {
@@ -16,30 +15,26 @@ at::Tensor DirichletMultinomialLoss(const at::Tensor& concentrations, const at::
              .sum(1);
 }
 
-class VoteCountsTask::Votes final : public SplitMetrics {
+// Of each question: its share of the loss, and the RMSE of its fractions over the samples of which
+// somebody was asked; NaN where that is none.
+class VoteCountsTask::Votes final : public SampleLossMetrics {
  public:
   explicit Votes(const VoteCountsTask& task)
-      : task_(task), loss_(task.device_), losses_(Zeros()), errors_(Zeros()), asked_(Zeros()) {}
+      : SampleLossMetrics(task, task.device_),
+        task_(task),
+        losses_(Zeros()),
+        errors_(Zeros()),
+        asked_(Zeros()) {}
 
-  void Add(const at::Tensor& outputs, const Batch& batch) override {
-    const at::NoGradGuard no_grad;
-    const at::Tensor losses = task_.QuestionLosses(outputs, batch);
+ private:
+  void AddAnswers(const at::Tensor& outputs, const Batch& batch) override {
     const auto [errors, asked] = task_.QuestionErrors(outputs, batch);
-    loss_.Add(losses.sum(1), batch.weights);
-    losses_ += losses.to(at::kDouble).sum(0);
+    losses_ += task_.QuestionLosses(outputs, batch).to(at::kDouble).sum(0);
     errors_ += errors.to(at::kDouble).sum(0);
     asked_ += asked.to(at::kDouble).sum(0);
   }
-
-  // Of each question: its share of the loss, and the RMSE of its fractions over the samples of
-  // which somebody was asked; NaN where that is none.
-  v1::EvaluationReport Report(const std::string& split) const override {
-    v1::EvaluationReport report;
-    report.set_task(task_.name());
-    report.set_split(split);
-    report.set_count(loss_.count());
-    report.set_loss(loss_.Mean());
-    const at::Tensor losses = (losses_ / static_cast<double>(loss_.count())).cpu();
+  void AddMeasures(v1::EvaluationReport& report) const override {
+    const at::Tensor losses = (losses_ / static_cast<double>(count())).cpu();
     const at::Tensor rmse = (errors_ / asked_).sqrt().cpu();
     AddMeasure(report, "rmse", (errors_.sum() / asked_.sum()).sqrt().item<double>());
     for (size_t q = 0; q < task_.tree_.questions.size(); ++q) {
@@ -47,17 +42,14 @@ class VoteCountsTask::Votes final : public SplitMetrics {
       AddMeasure(report, "loss/" + name, losses.const_data_ptr<double>()[q]);
       AddMeasure(report, "rmse/" + name, rmse.const_data_ptr<double>()[q]);
     }
-    return report;
   }
 
- private:
   at::Tensor Zeros() const {
     return at::zeros({static_cast<int64_t>(task_.tree_.questions.size())},
                      at::TensorOptions(task_.device_).dtype(at::kDouble));
   }
 
   const VoteCountsTask& task_;
-  LossSum loss_;
   at::Tensor losses_, errors_, asked_;  // float64 [questions]
 };
 
@@ -94,8 +86,8 @@ std::pair<at::Tensor, at::Tensor> VoteCountsTask::QuestionErrors(const at::Tenso
   return {at::stack(errors, 1), at::stack(asked, 1)};
 }
 
-at::Tensor VoteCountsTask::Loss(const at::Tensor& outputs, const Batch& batch) const {
-  return WeightedMean(QuestionLosses(outputs, batch).sum(1), batch.weights);
+at::Tensor VoteCountsTask::SampleLosses(const at::Tensor& outputs, const Batch& batch) const {
+  return QuestionLosses(outputs, batch).sum(1);
 }
 
 at::Tensor VoteCountsTask::TrainSum(const at::Tensor& outputs, const Batch& batch) const {

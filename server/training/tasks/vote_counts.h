@@ -2,9 +2,10 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "server/training/tasks/task.h"
+#include "server/training/tasks/sample_loss_task.h"
 
 namespace skytrain::training {
 
@@ -16,13 +17,13 @@ at::Tensor DirichletMultinomialLoss(const at::Tensor& concentrations, const at::
 // How many volunteers gave each answer of a decision tree (Walmsley et al. 2022, arXiv:2102.08414).
 // Outputs [N, answers] become concentrations in (1, 101) by a sigmoid; the loss is the sum over the
 // questions. Predicted are expected fractions among those who were asked. All in float32.
-class VoteCountsTask final : public Task {
+class VoteCountsTask final : public SampleLossTask {
  public:
   VoteCountsTask(const spec::TaskPlan& plan, const c10::Device& device);
 
   std::string name() const override { return "vote_counts"; }
   int64_t outputs() const override { return static_cast<int64_t>(tree_.columns.size()); }
-  at::Tensor Loss(const at::Tensor& outputs, const Batch& batch) const override;
+  at::Tensor SampleLosses(const at::Tensor& outputs, const Batch& batch) const override;
   // Over the answers to questions that somebody was asked.
   std::string train_metric() const override { return "rmse"; }
   at::Tensor TrainSum(const at::Tensor& outputs, const Batch& batch) const override;

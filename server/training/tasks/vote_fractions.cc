@@ -1,40 +1,13 @@
 #include "server/training/tasks/vote_fractions.h"
 
-#include <cmath>
-
 #include "ATen/ATen.h"
-#include "server/training/tasks/error_sums.h"
 
 namespace skytrain::training {
 
-class VoteFractionsTask::Errors final : public SplitMetrics {
- public:
-  explicit Errors(const VoteFractionsTask& task)
-      : task_(task), loss_(task.device_), errors_(task.tree_.columns, {}, task.device_) {}
-
-  void Add(const at::Tensor& outputs, const Batch& batch) override {
-    loss_.Add(task_.SampleLosses(outputs, batch), batch.weights);
-    errors_.Add(task_.Predictions(outputs), batch.targets);
-  }
-
-  v1::EvaluationReport Report(const std::string& split) const override {
-    v1::EvaluationReport report;
-    report.set_task(task_.name());
-    report.set_split(split);
-    report.set_count(loss_.count());
-    report.set_loss(loss_.Mean());
-    errors_.AddRmse(report);
-    return report;
-  }
-
- private:
-  const VoteFractionsTask& task_;
-  LossSum loss_;
-  ErrorSums errors_;
-};
-
 VoteFractionsTask::VoteFractionsTask(const spec::TaskPlan& plan, const c10::Device& device)
-    : tree_(plan.tree), cross_entropy_(plan.vote_cross_entropy), device_(device) {}
+    : ColumnsTask(plan.tree.columns, device),
+      tree_(plan.tree),
+      cross_entropy_(plan.vote_cross_entropy) {}
 
 at::Tensor VoteFractionsTask::SampleLosses(const at::Tensor& outputs, const Batch& batch) const {
   if (!cross_entropy_) {
@@ -50,20 +23,6 @@ at::Tensor VoteFractionsTask::SampleLosses(const at::Tensor& outputs, const Batc
         losses - (log_shares * batch.targets.narrow(1, question.first, question.answers)).sum(1);
   }
   return losses;
-}
-
-at::Tensor VoteFractionsTask::Loss(const at::Tensor& outputs, const Batch& batch) const {
-  return WeightedMean(SampleLosses(outputs, batch), batch.weights);
-}
-
-at::Tensor VoteFractionsTask::TrainSum(const at::Tensor& outputs, const Batch& batch) const {
-  return (Predictions(outputs) - batch.targets).square().mean(1).sum();
-}
-
-double VoteFractionsTask::TrainMetric(double mean) const { return std::sqrt(mean); }
-
-std::unique_ptr<SplitMetrics> VoteFractionsTask::Metrics() const {
-  return std::make_unique<Errors>(*this);
 }
 
 at::Tensor VoteFractionsTask::Predictions(const at::Tensor& outputs) const {
