@@ -86,12 +86,7 @@ absl::StatusOr<std::vector<std::string>> DatasetNames(Connection& connection,
                    connection.Prepare("SELECT DISTINCT name FROM datasets "
                                       "WHERE (?1 IS NULL OR owner = ?1) LIMIT 1000"));
   if (owner.has_value()) select.BindText(1, *owner);
-  std::vector<std::string> names;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool more, select.Step());
-    if (!more) return names;
-    names.emplace_back(select.Text(0));
-  }
+  return select.Texts();
 }
 
 }  // namespace skytrain

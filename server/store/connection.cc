@@ -109,6 +109,15 @@ absl::Status Statement::Run() {
   }
 }
 
+absl::StatusOr<std::vector<std::string>> Statement::Texts() {
+  std::vector<std::string> texts;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, Step());
+    if (!row) return texts;
+    texts.emplace_back(Text(0));
+  }
+}
+
 bool Statement::IsNull(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }

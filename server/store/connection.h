@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -34,6 +35,8 @@ class Statement {
   absl::StatusOr<bool> Step();
   // Steps to the end; for statements without rows.
   absl::Status Run();
+  // Steps to the end: the first column of every row.
+  absl::StatusOr<std::vector<std::string>> Texts();
 
   // Of the current row; views are valid until the next Step.
   bool IsNull(int column) const;

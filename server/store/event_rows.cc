@@ -100,12 +100,7 @@ absl::StatusOr<std::vector<std::string>> UidsWithoutJob(Connection& connection) 
           "  SELECT (SELECT min(job_uid) FROM event_batches WHERE job_uid > present.uid)"
           "  FROM present WHERE present.uid IS NOT NULL) "
           "SELECT uid FROM present WHERE uid IS NOT NULL AND uid NOT IN (SELECT uid FROM jobs)"));
-  std::vector<std::string> uids;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return uids;
-    uids.emplace_back(select.Text(0));
-  }
+  return select.Texts();
 }
 
 absl::Status PutSpoolOffset(Connection& connection, absl::string_view job_uid, int attempt,

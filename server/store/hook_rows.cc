@@ -82,12 +82,7 @@ absl::Status DeleteHookRow(Connection& connection, int64_t id) {
 absl::StatusOr<std::vector<std::string>> HooksWithRows(Connection& connection) {
   ASSIGN_OR_RETURN(Statement select,
                    connection.Prepare("SELECT DISTINCT hook FROM hook_deliveries"));
-  std::vector<std::string> hooks;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return hooks;
-    hooks.emplace_back(select.Text(0));
-  }
+  return select.Texts();
 }
 
 absl::StatusOr<int64_t> DeleteRowsOfHook(Connection& connection, absl::string_view hook) {

@@ -2,6 +2,9 @@
 // Runs a round of steps for each line on stdin and answers with its images per second, so that
 // training_vs_pytorch.py can alternate it with PyTorch.
 //   training_bench [--steps N] [--batch N] [--size N] [--threads N] [--precision fp32|bf16]
+//                  [--device cpu|cuda]
+// On a GPU the pixels are in its memory, as a run keeps them, and losses are looked at once a
+// round.
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -14,6 +17,7 @@
 #include "server/data/dataset.h"
 #include "server/data/random.h"
 #include "server/training/allocator.h"
+#include "server/training/gpu/gpu_plugin.h"
 #include "server/training/input/batch_stream.h"
 #include "server/training/models/factory.h"
 #include "server/training/optim/optimizer.h"
@@ -24,6 +28,7 @@ namespace {
 
 struct Flags {
   int steps = 10, batch = 128, size = 64, threads = 2;
+  std::string device = "cpu";
   spec::Precision precision = spec::Precision::kFp32;
 };
 
@@ -34,6 +39,11 @@ bool Parse(int argc, char** argv, Flags& flags) {
       const std::string value = argv[i + 1];
       if (value != "fp32" && value != "bf16") return false;
       flags.precision = value == "bf16" ? spec::Precision::kBf16 : spec::Precision::kFp32;
+      continue;
+    }
+    if (name == "--device") {
+      flags.device = argv[i + 1];
+      if (flags.device != "cpu" && flags.device != "cuda") return false;
       continue;
     }
     int* value = name == "--steps"     ? &flags.steps
@@ -71,12 +81,18 @@ int Main(int argc, char** argv) {
   if (!Parse(argc, argv, flags)) {
     std::fprintf(stderr,
                  "usage: training_bench [--steps N] [--batch N] [--size N] [--threads N] "
-                 "[--precision fp32|bf16]\n");
+                 "[--precision fp32|bf16] [--device cpu|cuda]\n");
     return 2;
   }
-  KeepFreedMemory();
+  const c10::Device device(flags.device);
+  if (device.is_cpu()) {
+    KeepFreedMemory();
+  } else if (const absl::Status loaded = LoadGpuPlugin(); !loaded.ok()) {
+    std::fprintf(stderr, "training_bench: %s\n", std::string(loaded.message()).c_str());
+    return 3;
+  }
   at::set_num_threads(flags.threads);
-  const c10::Device device(c10::kCPU);
+  at::globalContext().setBenchmarkCuDNN(true);
   const NoiseImages images(flags.batch * flags.steps, flags.size);
   const BatchSource source(images, flags.size, MakeNormalisation({.size = flags.size}, images),
                            device);
@@ -93,13 +109,16 @@ int Main(int argc, char** argv) {
     order.augment = {true, true};
     order.epoch = epoch;
     BatchStream stream(source, std::move(order));
+    at::Tensor losses = at::zeros({}, at::TensorOptions(device));
     while (const std::optional<Batch> batch = stream.Next()) {
       const at::Tensor loss = ClassLoss{}.Mean((*model)->Forward(batch->input), batch->labels);
       optimizer.ClearGradients();
       loss.backward();
       optimizer.Step(1e-3);
-      (void)loss.item<double>();
+      losses += loss.detach();
+      if (device.is_cpu()) (void)loss.item<double>();
     }
+    (void)losses.item<double>();  // Waits for the device.
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     std::cout << static_cast<double>(images.count()) / seconds.count() << std::endl;
   }
