@@ -166,37 +166,50 @@ absl::StatusOr<const ArrayInfo*> ChooseLabels(const ArrayFile& file) {
       absl::StrCat(Quotable(file.path()), " has no array \"labels\"; it holds ", Contents(file)));
 }
 
+// Rows of `array` without a word about them.
+absl::StatusOr<LabelledImages> RowsOf(std::shared_ptr<ArrayFile> file, const ArrayInfo& array) {
+  ASSIGN_OR_RETURN(const Layout layout, LayoutOf(*file, array));
+  constexpr int64_t kMostImages = 20'000'000;
+  if (array.rows() > kMostImages) {
+    return DataInvalid(absl::StrCat(Quotable(file->path()), ": ", array.ToString(),
+                                    " has more than ", Grouped(kMostImages), " images"));
+  }
+  LabelledImages found;
+  found.ids_are_rows = true;
+  found.table.path = file->path();
+  found.table.line_word = "image";
+  for (int64_t row = 0; row < array.rows(); ++row) {
+    found.ids.push_back(absl::StrCat(row));
+    found.table.lines.push_back(row);
+  }
+  found.container = std::make_unique<ArrayImages>(std::move(file), array, layout);
+  return found;
+}
+
 }  // namespace
 
 absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> images,
                                               const ArrayFile& labels) {
   ASSIGN_OR_RETURN(const ArrayInfo* image_array, ChooseImages(*images));
   ASSIGN_OR_RETURN(const ArrayInfo* label_array, ChooseLabels(labels));
-  ASSIGN_OR_RETURN(const Layout layout, LayoutOf(*images, *image_array));
+  RETURN_IF_ERROR(LayoutOf(*images, *image_array).status());
   if (label_array->shape.size() != 1 || label_array->rows() != image_array->rows()) {
     return DataInvalid(absl::StrCat(Quotable(images->path()), ": ", image_array->ToString(),
                                     " and ", label_array->ToString(), " of ",
                                     Quotable(labels.path()), " do not match"));
   }
-  constexpr int64_t kMostImages = 20'000'000;
-  if (image_array->rows() > kMostImages) {
-    return DataInvalid(absl::StrCat(Quotable(images->path()), ": ", image_array->ToString(),
-                                    " has more than ", Grouped(kMostImages), " images"));
-  }
+  // `labels` may be the same file: it lives as long as the container.
+  ASSIGN_OR_RETURN(LabelledImages found, RowsOf(std::move(images), *image_array));
   ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ReadIntegers(labels, *label_array));
-  LabelledImages found;
-  found.ids_are_rows = true;
-  found.table.path = images->path();
   found.table.header = {"labels"};
-  found.table.line_word = "image";
   std::vector<std::string>& labels_column = found.table.columns.emplace_back();
-  for (size_t row = 0; row < numbers.size(); ++row) {
-    found.ids.push_back(absl::StrCat(row));
-    found.table.lines.push_back(static_cast<int64_t>(row));
-    labels_column.push_back(absl::StrCat(numbers[row]));
-  }
-  found.container = std::make_unique<ArrayImages>(std::move(images), *image_array, layout);
+  for (const int64_t number : numbers) labels_column.push_back(absl::StrCat(number));
   return found;
+}
+
+absl::StatusOr<LabelledImages> UnlabelledImagesOfArrays(std::shared_ptr<ArrayFile> file) {
+  ASSIGN_OR_RETURN(const ArrayInfo* array, ChooseImages(*file));
+  return RowsOf(std::move(file), *array);
 }
 
 absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> file) {

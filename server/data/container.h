@@ -94,6 +94,14 @@ std::string StemOf(absl::string_view path);
 absl::Status ReadAt(int fd, const std::string& path, uint64_t offset, uint64_t size,
                     std::string& bytes);
 
+// One image file by itself. Its entry is named as the file, without folders.
+class SingleImage final : public Container {
+ public:
+  explicit SingleImage(const std::string& path);
+  absl::Status Read(const std::vector<size_t>& wanted, int threads,
+                    const Sink& sink) const override;
+};
+
 // The kinds. `path` is resolved.
 absl::StatusOr<std::unique_ptr<Container>> OpenFolder(const std::string& path,
                                                       const std::vector<std::string>& roots);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <filesystem>
 #include <map>
+#include <numeric>
 #include <system_error>
 #include <utility>
 
@@ -135,6 +136,11 @@ class OpenedSet : public Dataset {
       test_ = std::move(sets.test);
       return absl::OkStatus();
     }
+    if (options.targets.unlabelled) {
+      test_.resize(labels_.size());
+      std::iota(test_.begin(), test_.end(), int64_t{0});
+      return absl::OkStatus();
+    }
     ASSIGN_OR_RETURN(test_,
                      EvaluationSamples(options.evaluation_split, own_names, own_splits, labels_));
     if (test_.empty()) return DataInvalid("the split to evaluate on holds no samples");
@@ -190,6 +196,7 @@ std::string CachePath(const OpenOptions& options, const Sources& sources, const 
   }
   // What a set was refused for once must not be found in the cache of a laxer task.
   absl::StrAppend(&key, "\n", targets.lowest, " ", targets.highest, " ", targets.empty_is_zero);
+  if (targets.unlabelled) absl::StrAppend(&key, "\nunlabelled");
   return absl::StrCat(options.cache_dir, "/", Sha256Hex(key).substr(0, 32), ".images");
 }
 
@@ -228,10 +235,16 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options)
   ASSIGN_OR_RETURN(const Sources sources, ResolveSources(options.data, options.data_roots));
   auto set = std::make_unique<OpenedSet>();
   if (sources.is_table()) {
-    ASSIGN_OR_RETURN(FeatureTable table, LoadFeatureTable(sources.table, options.targets,
-                                                          options.data.splits().group()));
+    ASSIGN_OR_RETURN(FeatureTable table,
+                     LoadFeatureTable(sources.table, options.targets, options.data.splits().group(),
+                                      options.features));
     RETURN_IF_ERROR(set->UseTable(std::move(table), sources, options));
     return set;
+  }
+  if (!options.features.empty()) {
+    return DataInvalid(absl::StrCat(
+        Quotable(sources.images[0]), " holds images, and the model takes a table with the columns ",
+        SomeOf(options.features, static_cast<int64_t>(options.features.size()), 20)));
   }
   const View view = ViewOf(options.data);
   if (view.size < 1 || view.size > 4096 || !(view.center_crop > 0 && view.center_crop <= 1)) {
@@ -247,6 +260,10 @@ absl::StatusOr<v1::DatasetManifest> InspectDataset(const v1::Data& data,
                                                    const spec::TargetColumns& targets,
                                                    const std::vector<std::string>& data_roots) {
   ASSIGN_OR_RETURN(const Sources sources, ResolveSources(data, data_roots));
+  if (sources.is_table() && targets.unlabelled) {
+    ASSIGN_OR_RETURN(const FeatureTable table, DescribeTable(sources.table));
+    return OpenedSet::ManifestOf(table, targets, sources);
+  }
   if (sources.is_table()) {
     ASSIGN_OR_RETURN(const FeatureTable table,
                      LoadFeatureTable(sources.table, targets, data.splits().group()));

@@ -31,6 +31,8 @@ class Dataset {
   absl::Span<const float> features() const { return features_; }
   int columns() const { return columns_; }
 
+  // False: the samples are only predicted, and have neither class nor targets.
+  bool labelled() const { return !classes_.empty() || !target_names_.empty(); }
   // Index into classes(); 0 where there are none.
   absl::Span<const int32_t> labels() const { return labels_; }
   const std::vector<std::string>& classes() const { return classes_; }
@@ -80,10 +82,13 @@ struct OpenOptions {
   int threads = 1;                      // For decoding.
   // Evaluation of a published model: every usable sample of `evaluation_split` ("": "test", else
   // "val", else all) is in test(), and labels are mapped onto `classes` (DATA_INVALID for another
-  // class). Otherwise classes come from the set and splits from `data.splits`.
+  // class). Where `targets` says that nothing is labelled, all samples are, whatever their splits.
+  // Otherwise classes come from the set and splits from `data.splits`.
   bool evaluation = false;
   std::vector<std::string> classes;
   std::string evaluation_split;
+  // The columns of a table that the model knows, in its order; other columns are ignored then.
+  std::vector<std::string> features;
   // Called with (done, total) now and then, from one decoding thread at a time. May be empty.
   std::function<void(int64_t, int64_t)> progress;
   // True ends the work with CANCELLED. Called from every decoding thread. May be empty.

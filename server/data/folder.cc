@@ -1,5 +1,6 @@
-// Images in a folder on disk.
+// Images on disk: a folder of them, or a single one.
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <cerrno>
@@ -14,6 +15,12 @@
 
 namespace skytrain::data {
 namespace {
+
+absl::Status ReadFile(const std::string& path, uint64_t size, std::string& bytes) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.ok()) return SystemError("open", path, errno);
+  return ReadAt(fd.get(), path, 0, size, bytes);
+}
 
 class Folder : public Container {
  public:
@@ -39,10 +46,7 @@ class Folder : public Container {
     return ParallelFor(wanted.size(), threads, stop, [&](size_t i) -> absl::Status {
       thread_local std::string bytes;
       const Entry& entry = entries_[wanted[i]];
-      const std::string path = absl::StrCat(path_, "/", entry.path);
-      const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-      if (!fd.ok()) return SystemError("open", path, errno);
-      RETURN_IF_ERROR(ReadAt(fd.get(), path, 0, entry.size, bytes));
+      RETURN_IF_ERROR(ReadFile(absl::StrCat(path_, "/", entry.path), entry.size, bytes));
       if (!sink(wanted[i], bytes)) stop.store(true);
       return absl::OkStatus();
     });
@@ -58,6 +62,25 @@ class Folder : public Container {
 };
 
 }  // namespace
+
+SingleImage::SingleImage(const std::string& path) : Container(path) {
+  struct stat info = {};
+  const bool known = ::stat(path.c_str(), &info) == 0;  // Read says what is wrong with it.
+  Entry entry{path.substr(path.rfind('/') + 1), known ? static_cast<uint64_t>(info.st_size) : 0, 0,
+              ""};
+  if (entry.size > kLargestImageFile) entry.problem = "too large for an image";
+  if (!IsValidUtf8(entry.path)) entry.problem = "its name is not UTF-8";
+  entries_.push_back(std::move(entry));
+}
+
+absl::Status SingleImage::Read(const std::vector<size_t>& wanted, int /*threads*/,
+                               const Sink& sink) const {
+  if (wanted.empty()) return absl::OkStatus();
+  std::string bytes;
+  RETURN_IF_ERROR(ReadFile(path_, entries_[0].size, bytes));
+  sink(0, bytes);
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::unique_ptr<Container>> OpenFolder(const std::string& path,
                                                       const std::vector<std::string>& roots) {

@@ -45,7 +45,8 @@ struct Place {
 
 class FolderIndexer {
  public:
-  explicit FolderIndexer(SampleIndex& index) : index_(index), source_(*index.containers[0]) {}
+  FolderIndexer(SampleIndex& index, bool labelled)
+      : index_(index), source_(*index.containers[0]), labelled_(labelled) {}
 
   absl::Status Run() {
     std::vector<Parts> folders;
@@ -63,6 +64,7 @@ class FolderIndexer {
     if (entries_.empty()) {
       return DataInvalid(absl::StrCat(Quotable(index_.path), " holds no JPEG or PNG images"));
     }
+    if (!labelled_) return ListAll();
     root_ = RootDepth(folders);
     RETURN_IF_ERROR(FindSplits(folders));
     RETURN_IF_ERROR(PlaceAll(folders));
@@ -71,6 +73,12 @@ class FolderIndexer {
   }
 
  private:
+  absl::Status ListAll() {
+    const std::vector<std::string> ids = Ids();
+    for (size_t i = 0; i < entries_.size(); ++i) index_.samples.push_back({0, entries_[i], ids[i]});
+    return absl::OkStatus();
+  }
+
   // Either all top folders are splits or none.
   absl::Status FindSplits(const std::vector<Parts>& folders) {
     std::set<std::string> splits, others;
@@ -169,21 +177,30 @@ class FolderIndexer {
 
   SampleIndex& index_;
   const Container& source_;
+  const bool labelled_;
   std::vector<size_t> entries_;  // Usable ones.
   size_t root_ = 0;
   std::vector<Place> places_;  // One for each of entries_.
   std::set<std::string> class_names_;
 };
 
-}  // namespace
-
-absl::StatusOr<SampleIndex> IndexImageFolder(std::unique_ptr<Container> container) {
+absl::StatusOr<SampleIndex> Index(std::unique_ptr<Container> container, bool labelled) {
   SampleIndex index;
   index.format = v1::DatasetManifest::FORMAT_IMAGE_FOLDER;
   index.path = container->path();
   index.containers.push_back(std::move(container));
-  RETURN_IF_ERROR(FolderIndexer(index).Run());
+  RETURN_IF_ERROR(FolderIndexer(index, labelled).Run());
   return index;
+}
+
+}  // namespace
+
+absl::StatusOr<SampleIndex> IndexImageFolder(std::unique_ptr<Container> container) {
+  return Index(std::move(container), /*labelled=*/true);
+}
+
+absl::StatusOr<SampleIndex> IndexUnlabelledImages(std::unique_ptr<Container> container) {
+  return Index(std::move(container), /*labelled=*/false);
 }
 
 }  // namespace skytrain::data

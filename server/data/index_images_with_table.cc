@@ -74,6 +74,7 @@ absl::StatusOr<Columns> FindColumns(const TextTable& table, const v1::Files& fil
     ASSIGN_OR_RETURN(columns.file.emplace_back(), table.Column(name, "data.files.file"));
   }
   RETURN_IF_ERROR(FindTargets(table, targets, columns));
+  if (targets.unlabelled) return columns;
   if (columns.values.empty() && !columns.target) RETURN_IF_ERROR(FindOnlyOther(table, columns));
   return columns;
 }
@@ -238,7 +239,7 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
                                                  const spec::TargetColumns& targets,
                                                  const SplitTablePaths& split_tables) {
   std::set<std::string> wanted;
-  if (!targets.values.empty() || !targets.class_column.empty()) {
+  if (targets.unlabelled || !targets.values.empty() || !targets.class_column.empty()) {
     wanted = {files.id(), files.split(), files.weight(), targets.class_column};
     wanted.insert(targets.values.begin(), targets.values.end());
     wanted.insert(files.file().begin(), files.file().end());

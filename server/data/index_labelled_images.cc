@@ -58,7 +58,7 @@ struct Part {
 };
 
 // Opens files of which each holds images and labels, or one of both.
-absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& paths) {
+absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& paths, bool labelled) {
   std::vector<Part> parts;
   std::map<std::string, std::vector<std::shared_ptr<ArrayFile>>> halves;
   for (const std::string& path : paths) {
@@ -71,6 +71,13 @@ absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& path
     }
     ASSIGN_OR_RETURN(std::shared_ptr<ArrayFile> file, OpenArrayFile(path));
     const bool single = file->arrays().size() == 1 && file->arrays()[0].name.empty();
+    if (!labelled) {
+      // Labels in a file of their own.
+      if (single && file->arrays()[0].shape.size() < 3 && paths.size() > 1) continue;
+      ASSIGN_OR_RETURN(LabelledImages images, UnlabelledImagesOfArrays(std::move(file)));
+      parts.push_back({path, std::move(images)});
+      continue;
+    }
     if (single && paths.size() > 1) {
       halves[PairKeyOf(path)].push_back(std::move(file));
       continue;
@@ -136,6 +143,10 @@ class Combiner {
       all_named &= !split.empty();
       splits.insert(split);
       const TextTable& table = part.images.table;
+      if (targets_.unlabelled) {
+        columns_.emplace_back();
+        continue;
+      }
       if (!targets_.values.empty()) {
         ASSIGN_OR_RETURN(std::vector<size_t> columns, FindValueColumns(table, targets_));
         columns_.push_back(std::move(columns));
@@ -190,8 +201,8 @@ class Combiner {
       } else if (!ids_.insert(id).second) {
         AddProblem(index_.problems, "duplicate_id", absl::StrCat(name, ": ", entry.path));
       } else {
-        const int32_t label =
-            targets_.values.empty() ? class_numbers_[table.cell(i, columns[0])] : 0;
+        const bool has_class = !targets_.unlabelled && targets_.values.empty();
+        const int32_t label = has_class ? class_numbers_[table.cell(i, columns[0])] : 0;
         index_.samples.push_back({number, i, id, label, split_number});
         for (size_t c = 0; c < targets_.values.size(); ++c) {
           ASSIGN_OR_RETURN(const float value, TargetIn(table, i, columns[c], targets_));
@@ -214,7 +225,8 @@ class Combiner {
   std::vector<Part> parts_;
   const spec::TargetColumns& targets_;
   SampleIndex index_;
-  std::vector<std::vector<size_t>> columns_;  // Of each part: that of the class, or of the numbers.
+  // Of each part: that of the class, or of the numbers; none where nothing is asked.
+  std::vector<std::vector<size_t>> columns_;
   std::map<std::string, int32_t> class_numbers_;
   absl::flat_hash_set<std::string> ids_;
 };
@@ -247,7 +259,7 @@ absl::StatusOr<std::vector<std::string>> FindLabelledImages(const std::string& r
 absl::StatusOr<SampleIndex> IndexLabelledImages(const std::string& resolved,
                                                 const std::vector<std::string>& files,
                                                 const spec::TargetColumns& targets) {
-  ASSIGN_OR_RETURN(std::vector<Part> parts, OpenParts(files));
+  ASSIGN_OR_RETURN(std::vector<Part> parts, OpenParts(files, !targets.unlabelled));
   return Combiner(resolved, std::move(parts), targets).Run();
 }
 

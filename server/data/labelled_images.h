@@ -32,6 +32,8 @@ absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> file);
 // The same with the labels in a file of their own.
 absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> images,
                                               const ArrayFile& labels);
+// The images alone, whatever else the file holds; the table has no column.
+absl::StatusOr<LabelledImages> UnlabelledImagesOfArrays(std::shared_ptr<ArrayFile> file);
 
 // A WebDataset shard: a tar in which KEY.jpg, KEY.png or KEY.image.jpg goes with KEY.cls (a class
 // or its number: column "cls") or KEY.json, KEY.labels.json (an object: a column for each of its

@@ -27,7 +27,7 @@ struct SampleIndex {
   std::string path;
   std::vector<std::unique_ptr<Container>> containers;
   std::vector<Sample> samples;  // In a fixed order, whatever the order in the archive.
-  // Sorted by name, numbers by value. Empty where samples have numbers as targets instead.
+  // Sorted by name, numbers by value. Empty where samples have numbers as targets, or no labels.
   std::vector<std::string> classes;
   std::vector<std::string> splits;  // The set's own, sorted by name.
   std::vector<v1::DatasetManifest::Problem> problems;
@@ -45,6 +45,8 @@ struct SampleIndex {
 // An image folder or archive: [root/][split/]class/…/file. Splits are known by name (train, val,
 // valid, validation, test, in any case).
 absl::StatusOr<SampleIndex> IndexImageFolder(std::unique_ptr<Container> container);
+// Every image of a folder or archive, wherever it lies, without class and split.
+absl::StatusOr<SampleIndex> IndexUnlabelledImages(std::unique_ptr<Container> container);
 
 // Names of splits and resolved paths of the tables that say which samples they hold.
 using SplitTablePaths = std::vector<std::pair<std::string, std::string>>;

@@ -104,6 +104,9 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const spec::TargetCo
     if (kind == FileKind::kArrays || kind == FileKind::kParquet) {
       return IndexLabelledImages(sources.images[0], {sources.images[0]}, targets);
     }
+    if (kind == FileKind::kImage && targets.unlabelled) {
+      return IndexUnlabelledImages(std::make_unique<SingleImage>(sources.images[0]));
+    }
   }
   std::vector<std::unique_ptr<Container>> containers;
   for (const std::string& path : sources.images) {
@@ -132,9 +135,10 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const spec::TargetCo
                absl::StrCat(container->path(), ": ", container->warning()));
   }
   ASSIGN_OR_RETURN(SampleIndex index,
-                   one_set ? IndexImageFolder(std::move(containers[0]))
-                           : IndexImagesWithTable(std::move(containers), sources.table,
-                                                  data.files(), targets, sources.split_tables));
+                   !one_set             ? IndexImagesWithTable(std::move(containers), sources.table,
+                                                               data.files(), targets, sources.split_tables)
+                   : targets.unlabelled ? IndexUnlabelledImages(std::move(containers[0]))
+                                        : IndexImageFolder(std::move(containers[0])));
   index.problems.insert(index.problems.end(), warnings.begin(), warnings.end());
   return index;
 }

@@ -39,15 +39,18 @@ absl::StatusOr<size_t> OnlyTextColumn(const TextTable& table) {
       " holds the class: ", SomeOf(table.header, static_cast<int64_t>(table.header.size()), 20)));
 }
 
-// Every column but those of `targets`.
+// The columns `named`, else every column but those of `targets`.
 absl::Status ReadFeatures(const TextTable& table, const std::vector<size_t>& targets,
-                          FeatureTable& out) {
+                          const std::vector<std::string>& named, FeatureTable& out) {
   std::vector<size_t> features;
-  for (size_t c = 0; c < table.header.size(); ++c) {
+  for (const std::string& name : named) {
+    ASSIGN_OR_RETURN(features.emplace_back(), table.Column(name, "the model's columns"));
+  }
+  for (size_t c = 0; c < table.header.size() && named.empty(); ++c) {
     if (std::find(targets.begin(), targets.end(), c) != targets.end()) continue;
     features.push_back(c);
-    out.columns.push_back(table.header[c]);
   }
+  for (const size_t c : features) out.columns.push_back(table.header[c]);
   if (features.empty()) {
     return DataInvalid(absl::StrCat(Quotable(table.path), " has no column besides ",
                                     out.target.empty() ? "the targets" : "the class"));
@@ -60,6 +63,10 @@ absl::Status ReadFeatures(const TextTable& table, const std::vector<size_t>& tar
     }
   }
   return absl::OkStatus();
+}
+
+void NumberRows(const TextTable& table, FeatureTable& out) {
+  for (size_t r = 1; r <= table.rows(); ++r) out.ids.push_back(absl::StrCat(r));
 }
 
 absl::Status ReadTargets(const TextTable& table, const std::vector<size_t>& columns,
@@ -97,11 +104,14 @@ absl::Status ReadClasses(const TextTable& table, size_t target, FeatureTable& ou
 
 absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
                                               const spec::TargetColumns& targets,
-                                              const std::string& group) {
+                                              const std::string& group,
+                                              const std::vector<std::string>& features) {
   ASSIGN_OR_RETURN(const TextTable table, ReadTable(path));
   FeatureTable out;
   std::vector<size_t> columns;
-  if (!targets.values.empty()) {
+  if (targets.unlabelled) {
+    // Nothing is looked for.
+  } else if (!targets.values.empty()) {
     ASSIGN_OR_RETURN(columns, FindValueColumns(table, targets));
   } else if (targets.class_column.empty()) {
     ASSIGN_OR_RETURN(const size_t column, OnlyTextColumn(table));
@@ -110,15 +120,25 @@ absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
     ASSIGN_OR_RETURN(const size_t column, table.Column(targets.class_column, kClassField));
     columns = {column};
   }
-  if (targets.values.empty()) out.target = table.header[columns[0]];
+  const bool classes = !targets.unlabelled && targets.values.empty();
+  if (classes) out.target = table.header[columns[0]];
   std::vector<size_t> no_features = columns;
   if (!group.empty()) {
     ASSIGN_OR_RETURN(no_features.emplace_back(), table.Column(group, "data.splits.group"));
   }
-  RETURN_IF_ERROR(ReadFeatures(table, no_features, out));
-  RETURN_IF_ERROR(targets.values.empty() ? ReadClasses(table, columns[0], out)
-                                         : ReadTargets(table, columns, targets, out));
-  for (size_t r = 1; r <= table.rows(); ++r) out.ids.push_back(absl::StrCat(r));
+  RETURN_IF_ERROR(ReadFeatures(table, no_features, features, out));
+  RETURN_IF_ERROR(classes ? ReadClasses(table, columns[0], out)
+                          : ReadTargets(table, columns, targets, out));
+  NumberRows(table, out);
+  return out;
+}
+
+absl::StatusOr<FeatureTable> DescribeTable(const std::string& path) {
+  ASSIGN_OR_RETURN(const TextTable table, ReadTable(path));
+  FeatureTable out;
+  out.columns = table.header;
+  out.labels.assign(table.rows(), 0);
+  NumberRows(table, out);
   return out;
 }
 

@@ -13,7 +13,7 @@ namespace skytrain::data {
 // some with numbers.
 struct FeatureTable {
   std::vector<std::string> columns;  // Features, in file order.
-  std::string target;                // The column with the class; empty: targets.
+  std::string target;                // The column with the class; empty: targets, or no labels.
   std::vector<float> features;       // [rows, columns]
   std::vector<int32_t> labels;       // [rows], into classes; 0 where there are none.
   std::vector<std::string> classes;  // Sorted by name, numbers by value.
@@ -23,9 +23,14 @@ struct FeatureTable {
 
 // A class column that is not named is the only column that holds text. DATA_INVALID naming file,
 // line and column of what is no finite number, and for an empty cell.
-// `group`: a column that is neither (see GroupsOf); empty: none.
+// `group`: a column that is neither (see GroupsOf); empty: none. `features`: the columns to read as
+// such, in this order, whatever else there is; empty: all that are neither.
 absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
                                               const spec::TargetColumns& targets,
-                                              const std::string& group = "");
+                                              const std::string& group = "",
+                                              const std::vector<std::string>& features = {});
+
+// Columns and ids alone; no cell is read as a number.
+absl::StatusOr<FeatureTable> DescribeTable(const std::string& path);
 
 }  // namespace skytrain::data

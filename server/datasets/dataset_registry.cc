@@ -262,11 +262,12 @@ absl::Status DatasetRegistry::Explain(const absl::Status& error, const v1::Data&
 
 absl::StatusOr<v1::DatasetManifest> DatasetRegistry::Inspect(const v1::Data& data,
                                                              const v1::Task& task,
-                                                             const std::string& owner) {
+                                                             const std::string& owner,
+                                                             bool unlabelled) {
   v1::Data files = data;
   ASSIGN_OR_RETURN(const auto dataset, Resolve(owner, files));
   auto manifest = inspector_.Inspect(
-      files, dataset.has_value() ? WithTarget(task, dataset->target()) : task, owner);
+      files, dataset.has_value() ? WithTarget(task, dataset->target()) : task, owner, unlabelled);
   if (manifest.ok() || dataset.has_value()) return manifest;
   return Explain(manifest.status(), data, {owner, /*admin=*/false});
 }

@@ -48,7 +48,7 @@ class DatasetRegistry {
   // As Inspector::Inspect, of what names stand for. A classification that names no target has that
   // of the data set.
   absl::StatusOr<v1::DatasetManifest> Inspect(const v1::Data& data, const v1::Task& task,
-                                              const std::string& owner);
+                                              const std::string& owner, bool unlabelled = false);
   // As Inspector::Preview, of what names stand for.
   absl::StatusOr<v1::PreviewDatasetResponse> Preview(const v1::PreviewDatasetRequest& request,
                                                      const std::string& owner);

@@ -149,10 +149,15 @@ absl::StatusOr<Inspector::Surroundings> Inspector::Locate(const std::string& own
 }
 
 absl::StatusOr<v1::DatasetManifest> Inspector::Inspect(const v1::Data& data, const v1::Task& task,
-                                                       const std::string& owner) {
+                                                       const std::string& owner, bool unlabelled) {
   v1::Data files = data;
   ASSIGN_OR_RETURN(const Surroundings surroundings, Locate(owner, files));
-  Result result = InspectFiles(files, task, surroundings);
+  v1::InspectDatasetRequest request;
+  *request.mutable_data() = files;
+  // The same whoever asks.
+  if (!unlabelled) *request.mutable_task() = task;
+  request.set_unlabelled(unlabelled);
+  Result result = InspectFiles(std::move(request), surroundings);
   if (!result.ok()) return AsNamed(result.status(), data, files);
   if (result->path() == MainPath(files)) result->set_path(MainPath(data));
   return result;
@@ -169,8 +174,9 @@ absl::StatusOr<v1::PreviewDatasetResponse> Inspector::Preview(
   return response;
 }
 
-Inspector::Result Inspector::InspectFiles(const v1::Data& data, const v1::Task& task,
+Inspector::Result Inspector::InspectFiles(v1::InspectDatasetRequest request,
                                           const Surroundings& surroundings) {
+  const v1::Data data = request.data();
   const Account* const account =
       surroundings.account.has_value() ? &*surroundings.account : nullptr;
   v1::Data source;  // What the manifest depends on.
@@ -191,8 +197,9 @@ Inspector::Result Inspector::InspectFiles(const v1::Data& data, const v1::Task& 
   // What one user sees of the files another one may not, so each has manifests of his own.
   const std::string user = account == nullptr ? "" : FormatRunAs(account->ids);
   ASSIGN_OR_RETURN(const std::string fingerprint, FingerprintFor(account, source));
-  const std::string key = absl::StrCat(fingerprint, task.SerializeAsString(), std::string(1, '\0'),
-                                       user, std::string(1, '\0'), source.SerializeAsString());
+  *request.mutable_data() = source;
+  const std::string key =
+      absl::StrCat(fingerprint, request.SerializeAsString(), std::string(1, '\0'), user);
 
   std::shared_ptr<Flight> flight;
   {
@@ -208,9 +215,6 @@ Inspector::Result Inspector::InspectFiles(const v1::Data& data, const v1::Task& 
     }
     flight = flights_[key] = std::make_shared<Flight>();
   }
-  v1::InspectDatasetRequest request;
-  *request.mutable_data() = source;
-  *request.mutable_task() = task;
   Result result = ManifestIn(Probe(request, {}, surroundings));
   // A set that changed while it was looked at is not remembered under its old fingerprint.
   const bool unchanged = FingerprintFor(account, source).value_or("") == fingerprint;

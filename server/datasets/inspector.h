@@ -51,8 +51,10 @@ class Inspector {
   // (NOT_FOUND DATA_NOT_FOUND, INVALID_ARGUMENT DATA_INVALID, PERMISSION_DENIED
   // OUTSIDE_DATA_ROOTS), DEADLINE_EXCEEDED (PROBE_TIMEOUT), INTERNAL (PROBE_FAILED), UNAVAILABLE
   // (DRAINING), and those of Options::locate.
+  // `unlabelled`: nothing is asked of the samples, as in InspectDatasetRequest.
   absl::StatusOr<v1::DatasetManifest> Inspect(const v1::Data& data, const v1::Task& task,
-                                              const std::string& owner) ABSL_LOCKS_EXCLUDED(mu_);
+                                              const std::string& owner, bool unlabelled = false)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // A sheet with images of the set, made anew each time. The same errors.
   absl::StatusOr<v1::PreviewDatasetResponse> Preview(const v1::PreviewDatasetRequest& request,
@@ -80,7 +82,7 @@ class Inspector {
   };
   // Puts paths in place of names in `data`.
   absl::StatusOr<Surroundings> Locate(const std::string& owner, v1::Data& data);
-  Result InspectFiles(const v1::Data& data, const v1::Task& task, const Surroundings& surroundings)
+  Result InspectFiles(v1::InspectDatasetRequest request, const Surroundings& surroundings)
       ABSL_LOCKS_EXCLUDED(mu_);
   // Has a probe, started with `flags`, answer `request`: with its answer, or its error.
   absl::StatusOr<std::string> Probe(const google::protobuf::Message& request,

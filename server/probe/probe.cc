@@ -79,7 +79,8 @@ bool WriteFile(const std::string& path, const std::string& content) {
 
 absl::StatusOr<v1::DatasetManifest> Answer(const v1::InspectDatasetRequest& request,
                                            const std::vector<std::string>& roots) {
-  ASSIGN_OR_RETURN(const spec::TargetColumns targets, spec::TargetsOf(request.task()));
+  ASSIGN_OR_RETURN(spec::TargetColumns targets, spec::TargetsOf(request.task()));
+  targets.unlabelled = request.unlabelled();
   return data::InspectDataset(request.data(), targets, roots);
 }
 

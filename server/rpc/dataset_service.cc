@@ -18,8 +18,8 @@ grpc::ServerUnaryReactor* DatasetServiceImpl::InspectDataset(
     v1::DatasetManifest* response) {
   return calls_.RunSlow(context, [=, this](const Caller& caller) -> absl::Status {
     RETURN_IF_ERROR(CheckSource(request->data()));
-    ASSIGN_OR_RETURN(*response,
-                     datasets_.Inspect(request->data(), request->task(), caller.owner));
+    ASSIGN_OR_RETURN(*response, datasets_.Inspect(request->data(), request->task(), caller.owner,
+                                                  request->unlabelled()));
     return absl::OkStatus();
   });
 }

@@ -81,6 +81,8 @@ struct TargetColumns {
   double lowest = -std::numeric_limits<double>::infinity();
   double highest = std::numeric_limits<double>::infinity();
   bool empty_is_zero = false;  // Else an empty cell is refused.
+  // Nothing of the above is asked: samples that are only predicted need no class and no numbers.
+  bool unlabelled = false;
 };
 
 // The questions that volunteers were asked. Their answers are the columns of the targets.

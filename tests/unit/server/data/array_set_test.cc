@@ -117,6 +117,27 @@ TEST_F(ArraySets, NpzHoldsImagesAndLabels) {
   EXPECT_THAT(set->ids(), ElementsAre("0", "1", "2", "3"));
 }
 
+TEST_F(ArraySets, ImagesToPredictNeedNoLabels) {
+  Write(dir_.File("new.npy"), Npy("|u1", "(2, 8, 8, 3)", Flat(2, 192)));
+  WriteArchive(dir_.File("both.npz"),
+               {{"images.npy", Npy("|u1", "(3, 8, 8, 3)", Flat(3, 192)), ""},
+                {"labels.npy", Npy("|u1", "(2,)", "\1\2"), ""}},  // Nobody looks at them.
+               Pack::kZip);
+  std::filesystem::create_directories(dir_.File("mnist"));
+  Write(dir_.File("mnist/t10k-images-idx3-ubyte"), Idx(8, {2, 8, 8}, Flat(2, 64)));
+  Write(dir_.File("mnist/t10k-labels-idx1-ubyte"), Idx(8, {2}, "\1\2"));
+  for (const auto& [name, count] : {std::pair("new.npy", 2), {"both.npz", 3}, {"mnist", 2}}) {
+    OpenOptions options = OptionsFor(dir_.File(name), dir_.File("cache"), 8);
+    options.targets.unlabelled = true;
+    options.evaluation = true;
+    const auto set = OpenDataset(options);
+    ASSERT_TRUE(set.ok()) << name << ": " << set.status();
+    EXPECT_EQ((*set)->test().size(), count) << name;
+    EXPECT_EQ(FirstPixels(**set).front(), 10) << name;
+    EXPECT_FALSE((*set)->labelled()) << name;
+  }
+}
+
 TEST_F(ArraySets, ChannelsMayComeFirstOrBeOne) {
   std::string planes;  // One image: red 1, green 2, blue 3.
   for (const char value : {1, 2, 3}) planes.append(64, value);
