@@ -200,7 +200,6 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
                     config.jobs_visible_to_all);
   ASSIGN_OR_RETURN(const auto uploads,
                    UploadStore::Open(UploadOptions(config), *database, fs, Clock::Real()));
-  BlobStore blobs(models, *uploads);
   Inspector inspector(InspectorOptions(config, *uploads, fs));
   DatasetRegistry datasets({.visible_to_all = config.jobs_visible_to_all}, *database, inspector,
                            Clock::Real());
@@ -214,6 +213,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
       ManagerOptions(config, cpus, gpus, guard.get(), datasets, models, *uploads);
   job_options.outbox = hooks.outbox();
   JobManager jobs(std::move(job_options), *database, hub, launcher, fs, Clock::Real());
+  BlobStore blobs(models, *uploads, FilesOfJobs(config, jobs, fs));
 
   ASSIGN_OR_RETURN(const auto metrics_endpoint,
                    ServeMetrics(config, metrics, *state, *database, hub, jobs));
@@ -227,7 +227,8 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   ModelServiceImpl model_service(calls, models, jobs);
   BlobServiceImpl blob_service(calls, blobs);
   DatasetServiceImpl dataset_service(calls, datasets);
-  Collector collector(CollectorOptions(config, datasets), *database, jobs, *uploads, fs, Clock::Real());
+  Collector collector(CollectorOptions(config, datasets), *database, jobs, *uploads, fs,
+                      Clock::Real());
   NodeServiceImpl node_service(calls, jobs, collector, std::move(node));
   RpcServer::Interceptors interceptors;
   interceptors.push_back(AuditCalls(authenticator, *audit));

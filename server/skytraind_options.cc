@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/attempt/attempt_dir.h"
 #include "common/clock.h"
 #include "common/status_macros.h"
 #include "server/accounts/account.h"
@@ -101,6 +102,9 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
                                  const std::string& owner) {
     return datasets.Inspect(data, task, owner);
   };
+  options.unlabelled_manifest = [&datasets](const v1::Data& data, const std::string& owner) {
+    return datasets.Inspect(data, {}, owner, /*unlabelled=*/true);
+  };
   if (config.mode == Mode::kSite) options.account_of = FindAccount;
   options.locate_data = [&uploads, name = NamesForOwners(config)](const std::string& owner,
                                                                   v1::Data& data,
@@ -156,6 +160,22 @@ Inspector::Options InspectorOptions(const Config& config, UploadStore& uploads, 
     return LocateBlobs(uploads, name, owner, data, roots);
   };
   return options;
+}
+
+BlobStore::FindJobFiles FilesOfJobs(const Config& config, JobManager& jobs, FileSystem& fs) {
+  return [attempts = config.work_dir + "/attempts", &jobs, &fs](
+             const std::string& id,
+             const BlobStore::Reader& reader) -> absl::StatusOr<BlobStore::JobFiles> {
+    ASSIGN_OR_RETURN(const v1::Job job, jobs.Get({reader.owner, reader.admin}, id));
+    BlobStore::JobFiles found;
+    // Only then is the last attempt the one that wrote them.
+    if (job.state() != v1::SUCCEEDED || job.attempts().empty()) return found;
+    found.files = {job.files().begin(), job.files().end()};
+    const int last = job.attempts().rbegin()->number();
+    found.dir = AttemptDir(fs, absl::StrCat(attempts, "/", job.uid(), "-", last)).OutputPath();
+    found.fs = &fs;
+    return found;
+  };
 }
 
 LocalLauncher::Options LauncherOptions(const Config& config) {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/blobs/blob_store.h"
 #include "server/blobs/upload_store.h"
 #include "server/config/config.h"
 #include "server/datasets/dataset_registry.h"
@@ -34,6 +35,8 @@ UploadStore::Options UploadOptions(const Config& config);
 Collector::Options CollectorOptions(const Config& config, DatasetRegistry& datasets);
 // `fs`: for what lies in work_dir.
 Inspector::Options InspectorOptions(const Config& config, UploadStore& uploads, FileSystem& fs);
+// Finds the files of jobs that succeeded. `fs`: for what lies in work_dir.
+BlobStore::FindJobFiles FilesOfJobs(const Config& config, JobManager& jobs, FileSystem& fs);
 LocalLauncher::Options LauncherOptions(const Config& config);
 // No addresses where the configuration has none. The errors are those of CheckTlsFiles.
 absl::StatusOr<RpcServer::TlsPorts> CheckedTlsPorts(const Config& config);

@@ -67,6 +67,7 @@ std::string AttemptDir::RankSpoolPath(int rank) const {
   return absl::StrCat(path_, "/rank-", rank, ".spool");
 }
 std::string AttemptDir::CheckpointsPath() const { return path_ + "/checkpoints"; }
+std::string AttemptDir::OutputPath() const { return path_ + "/output"; }
 std::string AttemptDir::ModelPath() const { return path_ + "/model"; }
 
 absl::Status AttemptDir::Create(const AttemptSpec& spec, const std::optional<UserIds>& owner) {

@@ -35,6 +35,7 @@ class AttemptDir {
   std::string RankSpoolPath(int rank) const;  // rank-N.spool
   std::string CheckpointsPath() const;        // checkpoints/ (step-N folders)
   std::string ModelPath() const;              // model/ (model.safetensors, model.json)
+  std::string OutputPath() const;             // output/ (files of the job itself)
 
   // Daemon. Makes the folder and attempt.binpb, synced with the parent. ALREADY_EXISTS. `owner`
   // (for root): gives the folder to that user, before anything is in it, and closes it to all

@@ -1,7 +1,6 @@
 #include "server/blobs/blob_reader.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,8 +30,9 @@ absl::StatusOr<std::unique_ptr<BlobReader>> BlobReader::Open(LocatedBlob located
   const auto corrupt = [&](absl::string_view what) {
     return BlobCorrupt(blob.name(), what, located.remedy);
   };
-  const int fd = open(located.path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return corrupt(absl::StrCat(located.path, " cannot be opened"));
+  const absl::StatusOr<int> opened = located.fs->Open(located.path, FileSystem::Access::kRead);
+  if (!opened.ok()) return corrupt(absl::StrCat(located.path, " cannot be opened"));
+  const int fd = *opened;
   struct stat info;
   absl::Status status = fstat(fd, &info) == 0
                             ? absl::OkStatus()
@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<BlobReader>> BlobReader::Open(LocatedBlob located
         absl::StrCat(located.path, " has ", info.st_size, " bytes instead of ", blob.size_bytes()));
   }
   if (status.ok() && offset > 0) {
-    status = verified.Check(located.path, blob.size_bytes(), blob.sha256());
+    status = verified.CheckOpen(fd, located.path, blob.size_bytes(), blob.sha256());
     if (absl::IsDataLoss(status)) status = corrupt(status.message());
   }
   if (!status.ok()) {

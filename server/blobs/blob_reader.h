@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/digest/digest.h"
+#include "common/file/file_system.h"
 #include "server/blobs/verified_files.h"
 #include "skytrain/v1/blob_service.pb.h"
 
@@ -17,7 +18,8 @@ namespace skytrain {
 struct LocatedBlob {
   v1::Blob blob;
   std::string path;
-  std::string remedy;  // What to do when the file is damaged.
+  std::string remedy;                     // What to do when the file is damaged.
+  FileSystem* fs = &FileSystem::Posix();  // Opens it with the rights that its place asks for.
 };
 
 // A file that is being sent, and compared with its SHA-256 on the way: a stream from the first byte

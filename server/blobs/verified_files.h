@@ -27,6 +27,10 @@ class VerifiedFiles {
   // absent, of another size, or with another digest.
   absl::Status Check(const std::string& path, int64_t size, absl::string_view sha256)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // The same of the file `fd` that was opened at `path`, from its first byte; it stays open, and
+  // its offset is no more than a guess afterwards.
+  absl::Status CheckOpen(int fd, const std::string& path, int64_t size, absl::string_view sha256)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   mutable Mutex mu_;

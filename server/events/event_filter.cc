@@ -29,6 +29,8 @@ v1::EventKind KindOf(const v1::Event& event) {
       return v1::MODEL;
     case v1::Event::kData:
       return v1::DATA;
+    case v1::Event::kFiles:
+      return v1::FILES;
     case v1::Event::KIND_NOT_SET:
       break;
   }

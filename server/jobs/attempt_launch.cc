@@ -9,11 +9,11 @@ namespace skytrain {
 namespace {
 
 // The store is root's, so the owner gets a copy.
-absl::Status CopyNeededModel(const AttemptEnvironment& environment, const v1::Job& job,
+absl::Status CopyNeededModel(const AttemptEnvironment& environment, const v1::Job& job, int number,
                              const AttemptDir& dir) {
   ASSIGN_OR_RETURN(const ModelLocation model,
-                   environment.options.find_model(job.owner(), NeededModel(job)));
-  const std::string folder = ModelCopyPath(dir.path());
+                   environment.options.find_model(job.owner(), NeededModels(job)[number]));
+  const std::string folder = ModelCopyPath(dir.path(), number);
   RETURN_IF_ERROR(environment.fs.CreateDir(folder));
   for (const v1::ModelFile& file : model.model.files()) {
     RETURN_IF_ERROR(CopyFile(environment.fs, absl::StrCat(model.dir, "/", file.name()),
@@ -40,9 +40,8 @@ absl::StatusOr<std::optional<Account>> PrepareAttempt(const AttemptEnvironment& 
                                account.has_value() ? &*account : nullptr));
   RETURN_IF_ERROR(
       dir.Create(spec, account.has_value() ? std::optional(account->ids) : std::nullopt));
-  if (account.has_value() && !NeededModel(job).empty()) {
-    RETURN_IF_ERROR(CopyNeededModel(environment, job, dir));
-  }
+  const int needed = account.has_value() ? static_cast<int>(NeededModels(job).size()) : 0;
+  for (int i = 0; i < needed; ++i) RETURN_IF_ERROR(CopyNeededModel(environment, job, i, dir));
   return account;
 }
 

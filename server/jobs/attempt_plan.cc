@@ -22,13 +22,15 @@ int ThreadsBesideGpus(const JobManager::Options& options, int gpus) {
   return std::clamp(options.cpu_slots * gpus / all, 1, 16);
 }
 
-// Folder and digests of the model that the job needs. Work: EvaluationWork or ModelOnDisk.
+// Folder and digests of the job's model `number` of NeededModels. Work: EvaluationWork or
+// ModelOnDisk.
 template <typename Work>
-absl::Status LocateModel(const JobManager::Options& options, const v1::Job& job,
+absl::Status LocateModel(const JobManager::Options& options, const v1::Job& job, int number,
                          const Account* account, Work& work) {
-  ASSIGN_OR_RETURN(const ModelLocation model, options.find_model(job.owner(), NeededModel(job)));
+  ASSIGN_OR_RETURN(const ModelLocation model,
+                   options.find_model(job.owner(), NeededModels(job)[number]));
   const std::string attempt = AttemptPath(options, job.uid(), job.attempts_size());
-  work.set_model_dir(account == nullptr ? model.dir : ModelCopyPath(attempt));
+  work.set_model_dir(account == nullptr ? model.dir : ModelCopyPath(attempt, number));
   for (const v1::ModelFile& file : model.model.files()) {
     (*work.mutable_sha256())[file.name()] = file.sha256();
   }
@@ -44,10 +46,19 @@ std::string AttemptPath(const JobManager::Options& options, const std::string& j
 
 std::string TrashPath(const std::string& attempts_dir) { return attempts_dir + "/.trash"; }
 
-std::string ModelCopyPath(const std::string& attempt_path) { return attempt_path + "/model-copy"; }
+std::string ModelCopyPath(const std::string& attempt_path, int number) {
+  return absl::StrCat(attempt_path, "/model-copy", number == 0 ? "" : absl::StrCat("-", number));
+}
 
-const std::string& NeededModel(const v1::Job& job) {
-  return job.has_evaluation() ? job.evaluation().model() : job.experiment().init().model();
+std::vector<std::string> NeededModels(const v1::Job& job) {
+  if (!job.has_evaluation()) {
+    const std::string& init = job.experiment().init().model();
+    return init.empty() ? std::vector<std::string>() : std::vector<std::string>{init};
+  }
+  const v1::Evaluation& evaluation = job.evaluation();
+  std::vector<std::string> models = {evaluation.model()};
+  models.insert(models.end(), evaluation.ensemble().begin(), evaluation.ensemble().end());
+  return models;
 }
 
 std::optional<Checkpoint> CheckpointOf(const JobManager::Options& options, FileSystem& fs,
@@ -88,14 +99,22 @@ absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options&
   spec.set_job_uid(job.uid());
   spec.set_number(job.attempts_size());
   if (job.has_evaluation()) {
+    const v1::Evaluation& evaluation = job.evaluation();
     internal::v1::EvaluationWork& work = *spec.mutable_evaluation();
-    RETURN_IF_ERROR(LocateModel(options, job, account, work));
-    *work.mutable_data() = job.evaluation().data();
-    work.set_split(job.evaluation().split());
+    RETURN_IF_ERROR(LocateModel(options, job, 0, account, work));
+    for (int i = 1; i <= evaluation.ensemble_size(); ++i) {
+      RETURN_IF_ERROR(LocateModel(options, job, i, account, *work.add_ensemble()));
+    }
+    *work.mutable_data() = evaluation.data();
+    work.set_split(evaluation.split());
+    work.set_dihedral(evaluation.dihedral());
+    work.set_dropout_samples(evaluation.dropout_samples());
+    work.set_unlabelled(evaluation.unlabelled());
+    *work.mutable_output() = evaluation.output();
   } else {
     *spec.mutable_experiment() = job.experiment();
     if (job.experiment().has_init()) {
-      RETURN_IF_ERROR(LocateModel(options, job, account, *spec.mutable_init()));
+      RETURN_IF_ERROR(LocateModel(options, job, 0, account, *spec.mutable_init()));
     }
   }
   *spec.mutable_limits() = LimitsOf(job);

@@ -36,8 +36,8 @@ Demand DemandOf(const v1::Job& job, int cpu_slots);
 v1::Limits LimitsOf(const v1::Job& job);
 
 // attempt.binpb of the newest attempt of `job`, complete, with all limits filled in. Errors are
-// those of finding the model that it needs, and of Options::locate_data. `account`: whom it runs
-// as, null: as the daemon; his cache is made where it is missing, and that model is expected at
+// those of finding the models that it needs, and of Options::locate_data. `account`: whom it runs
+// as, null: as the daemon; his cache is made where it is missing, and those models are expected at
 // ModelCopyPath.
 absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options& options,
                                                       const v1::Job& job,
@@ -45,9 +45,10 @@ absl::StatusOr<internal::v1::AttemptSpec> PlanAttempt(const JobManager::Options&
                                                       const Account* account);
 
 // Where an attempt that runs as another user finds the model that it needs: the store is root's.
-std::string ModelCopyPath(const std::string& attempt_path);
+// `number`: its place in NeededModels.
+std::string ModelCopyPath(const std::string& attempt_path, int number);
 
-// The version that the job evaluates or starts from; empty: it needs none.
-const std::string& NeededModel(const v1::Job& job);
+// The versions that the job evaluates, or the one that it starts from; empty: it needs none.
+std::vector<std::string> NeededModels(const v1::Job& job);
 
 }  // namespace skytrain

@@ -1,8 +1,10 @@
 #include "server/jobs/event_fold.h"
 
 #include <cstring>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/utf8.h"
 #include "common/wire.h"
 
@@ -10,6 +12,7 @@ namespace skytrain {
 namespace {
 
 constexpr int kMaxMetrics = 64;
+constexpr int kMaxFiles = 16;
 constexpr size_t kMaxNameBytes = 256;  // A job is sent in every list: longer names stay out of it.
 
 // The columns of a v1.MetricBatch, not decoded.
@@ -140,6 +143,24 @@ void FoldProgress(absl::string_view bytes, v1::Job& job) {
   progress.set_eta_seconds(event.eta_seconds());
 }
 
+bool IsFileName(absl::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '.' &&
+         name.find('/') == absl::string_view::npos;
+}
+
+// The newest attempt's files take the place of an earlier one's.
+void FoldFiles(absl::string_view bytes, v1::Job& job) {
+  v1::FilesWritten event;
+  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  job.clear_files();
+  for (v1::JobFile& file : *event.mutable_files()) {
+    if (!IsFileName(file.name()) || file.size_bytes() < 0 || job.files_size() == kMaxFiles)
+      continue;
+    file.set_blob(absl::StrCat(job.name(), "/files/", file.name()));
+    *job.add_files() = std::move(file);
+  }
+}
+
 }  // namespace
 
 v1::Event::KindCase KindOf(absl::string_view event) {
@@ -177,6 +198,7 @@ void FoldEvent(absl::string_view event, v1::Job& job) {
     if (field.type != 2) continue;
     if (field.number == v1::Event::kMetrics) FoldMetrics(field.bytes, job);
     if (field.number == v1::Event::kProgress) FoldProgress(field.bytes, job);
+    if (field.number == v1::Event::kFiles) FoldFiles(field.bytes, job);
   }
 }
 

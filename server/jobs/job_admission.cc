@@ -14,6 +14,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/jobs/attempt_plan.h"
 #include "server/spec/check.h"
+#include "server/spec/evaluation_check.h"
 #include "server/spec/init_check.h"
 
 namespace skytrain {
@@ -108,6 +109,29 @@ absl::StatusOr<AdmittedJob> AdmitExperiment(const JobManager::Options& options,
   return admitted;
 }
 
+// Puts the versions that `evaluation` means in the place of its models' names, and checks that they
+// go together. The first of them.
+absl::StatusOr<v1::Model> FindModels(const JobManager::Options& options, const std::string& owner,
+                                     v1::Evaluation& evaluation) {
+  ASSIGN_OR_RETURN(const ModelLocation first, options.find_model(owner, evaluation.model()));
+  // "models/M" means the version that is the newest now, not when the job runs.
+  evaluation.set_model(first.model.name());
+  std::vector<spec::TrainedModel> models = {{first.model, {}}};
+  for (std::string& name : *evaluation.mutable_ensemble()) {
+    ASSIGN_OR_RETURN(ModelLocation found, options.find_model(owner, name));
+    name = found.model.name();
+    models.push_back({std::move(found.model), {}});
+  }
+  const bool plain = models.size() == 1 && !evaluation.dihedral() &&
+                     evaluation.dropout_samples() == 0 && evaluation.output().mistakes() == 0;
+  if (plain) return first.model;
+  for (spec::TrainedModel& model : models) {
+    ASSIGN_OR_RETURN(model.trained, options.experiment_of_model(model.model));
+  }
+  RETURN_IF_ERROR(spec::CheckModels(evaluation, models));
+  return first.model;
+}
+
 absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
                                             const v1::Evaluation& evaluation,
                                             const std::string& owner) {
@@ -116,16 +140,16 @@ absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
   *admitted.job.mutable_evaluation() = evaluation;
   v1::Data& data = *admitted.job.mutable_evaluation()->mutable_data();
   RETURN_IF_ERROR(CheckDemand(options, admitted.job, "evaluation."));
-  ASSIGN_OR_RETURN(const ModelLocation location, options.find_model(owner, evaluation.model()));
-  // "models/M" means the version that is the newest now, not when the job runs.
-  admitted.job.mutable_evaluation()->set_model(location.model.name());
+  ASSIGN_OR_RETURN(const v1::Model model,
+                   FindModels(options, owner, *admitted.job.mutable_evaluation()));
   RETURN_IF_ERROR(ResolveName(options, owner, data, admitted.job).status());
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
-                   options.manifest(data, location.model.task(), owner));
-  admitted.estimate.set_parameters(location.model.parameters());
+                   evaluation.unlabelled() ? options.unlabelled_manifest(data, owner)
+                                           : options.manifest(data, model.task(), owner));
+  admitted.estimate.set_parameters(model.parameters());
   admitted.estimate.set_test_samples(manifest.count());
-  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(location.model.name()));
-  admitted.stem = absl::StrCat("evaluate-", name.model);
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(model.name()));
+  admitted.stem = absl::StrCat(evaluation.unlabelled() ? "predict-" : "evaluate-", name.model);
   return admitted;
 }
 

@@ -90,6 +90,10 @@ class JobManager {
     std::function<absl::StatusOr<v1::DatasetManifest>(const v1::Data& data, const v1::Task& task,
                                                       const std::string& owner)>
         manifest;
+    // The same of samples that are only predicted: no class and no target is looked for.
+    std::function<absl::StatusOr<v1::DatasetManifest>(const v1::Data& data,
+                                                      const std::string& owner)>
+        unlabelled_manifest;
     // Puts paths in place of names that stand for files of `owner` ("blobs/{sha256}"), and adds
     // those to `roots`, which are data_roots at first. May be empty.
     std::function<absl::Status(const std::string& owner, v1::Data& data,

@@ -13,6 +13,7 @@
 #include "common/errors.h"
 #include "common/ids.h"
 #include "server/spec/augment_plan.h"
+#include "server/spec/evaluation_check.h"
 #include "server/spec/init_check.h"
 #include "server/spec/model_check.h"
 #include "server/spec/split_plan.h"
@@ -356,6 +357,7 @@ absl::Status CheckEvaluation(const v1::Evaluation& evaluation) {
     v.Add("data.splits", "must be empty in an evaluation: name one split in `split`");
   }
   CheckResources(evaluation.resources(), v);
+  CheckPrediction(evaluation, v);
   return v.ToStatus();
 }
 

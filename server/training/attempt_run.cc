@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
-#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -24,14 +22,13 @@
 #include "server/data/dataset.h"
 #include "server/spec/check.h"
 #include "server/training/allocator.h"
+#include "server/training/attempt_parts.h"
 #include "server/training/checkpoint/checkpoint.h"
 #include "server/training/checkpoint/model_folder.h"
-#include "server/training/checkpoint/tensor_io.h"
+#include "server/training/evaluation_run.h"
 #include "server/training/gpu/gpu_plugin.h"
-#include "server/training/loop/evaluate.h"
 #include "server/training/loop/predictions.h"
 #include "server/training/loop/trainer.h"
-#include "server/training/models/factory.h"
 #include "server/training/precision.h"
 
 namespace skytrain::training {
@@ -40,63 +37,9 @@ namespace {
 using internal::v1::AttemptSpec;
 using internal::v1::RankResult;
 
-// "cpu", or "cuda:N" for the first "gpu:N". Where CUDA_VISIBLE_DEVICES is set, CUDA numbers only
-// what it lists.
-std::string DeviceOf(const AttemptSpec& spec) {
-  for (const std::string& device : spec.devices()) {
-    if (!absl::StartsWith(device, "gpu:")) continue;
-    if (std::getenv("CUDA_VISIBLE_DEVICES") != nullptr) return "cuda:0";
-    return absl::StrCat("cuda:", device.substr(4));
-  }
-  return "cpu";
-}
-
 RunIdentity IdentityOf(const AttemptSpec& spec, const spec::TrainingPlan& plan) {
   return {SKYTRAIN_BUILD, InstructionSet(),      PrecisionName(plan.precision), DeviceOf(spec),
           plan.seed,      at::get_num_threads(), std::max(1, spec.world_size())};
-}
-
-data::OpenOptions DataOptions(const AttemptContext& context, v1::Data source) {
-  data::OpenOptions options;
-  options.data = std::move(source);
-  options.cache_dir =
-      context.spec.cache_dir().empty() ? context.dir.path() + "/cache" : context.spec.cache_dir();
-  options.data_roots = {context.spec.data_roots().begin(), context.spec.data_roots().end()};
-  options.threads = std::max(1, context.spec.threads());
-  options.stop = [&control = context.control] { return control.stop.load(); };
-  options.progress = [&sink = context.sink](int64_t done, int64_t total) {
-    v1::Progress progress;
-    progress.set_phase("decode");
-    progress.set_unit("images");
-    progress.set_done(done);
-    progress.set_total(total);
-    sink.Progress(progress);
-  };
-  return options;
-}
-
-absl::Status WriteSummary(EventSink& sink, const data::Dataset& dataset) {
-  v1::Event event;
-  v1::DataSummary& summary = *event.mutable_data();
-  summary.set_train(static_cast<int64_t>(dataset.train().size()));
-  summary.set_validation(static_cast<int64_t>(dataset.validation().size()));
-  summary.set_test(static_cast<int64_t>(dataset.test().size()));
-  std::vector<int64_t> counts(dataset.classes().size());
-  if (!counts.empty()) {
-    for (const int64_t sample : dataset.train()) ++counts[dataset.labels()[sample]];
-  }
-  for (size_t k = 0; k < counts.size(); ++k) {
-    summary.add_classes(dataset.classes()[k]);
-    summary.add_train_class_counts(counts[k]);
-  }
-  summary.set_noisy_labels(dataset.noisy_labels());
-  summary.mutable_targets()->Assign(dataset.target_names().begin(), dataset.target_names().end());
-  summary.set_skipped(dataset.skipped());
-  for (size_t i = 0; i < dataset.skipped_names().size() && i < 20; ++i) {
-    summary.add_skipped_names(dataset.skipped_names()[i]);
-  }
-  summary.set_digest(dataset.manifest().fingerprint());
-  return sink.Write(event, /*sync=*/false);
 }
 
 ModelCard CardOf(const AttemptContext& context, const spec::TrainingPlan& plan,
@@ -141,11 +84,6 @@ absl::StatusOr<std::string> ResolveCheckpoint(FileSystem& fs, const std::string&
   }
   if (newest->path.empty()) return unusable("");
   return newest->path;
-}
-
-std::map<std::string, std::string> DigestsOf(
-    const google::protobuf::Map<std::string, std::string>& sha256) {
-  return {sha256.begin(), sha256.end()};
 }
 
 absl::StatusOr<RankResult> Train(const AttemptContext& context) {
@@ -198,60 +136,12 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
   return result;
 }
 
-absl::StatusOr<RankResult> EvaluateModel(const AttemptContext& context) {
-  const internal::v1::EvaluationWork& work = context.spec.evaluation();
-  ASSIGN_OR_RETURN(const LoadedModel loaded,
-                   ReadModelFolder(context.fs, work.model_dir(), DigestsOf(work.sha256())));
-  ASSIGN_OR_RETURN(const spec::TrainingPlan plan, spec::MakePlan(loaded.card.experiment));
-  v1::Data source = work.data();
-  if (plan.view.size > 0) *source.mutable_image() = loaded.card.experiment.data().image();
-  data::OpenOptions options = DataOptions(context, std::move(source));
-  options.targets = plan.task.targets;
-  options.evaluation = true;
-  options.classes = loaded.card.classes;
-  options.evaluation_split = work.split();
-  ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset, data::OpenDataset(options));
-  RETURN_IF_ERROR(WriteSummary(context.sink, *dataset));
-
-  const c10::Device device(DeviceOf(context.spec));
-  const BatchSource batches(*dataset, plan.view.size, loaded.card.normalisation, device);
-  TaskFacts facts;
-  facts.classes = loaded.card.classes;
-  facts.target_mean = loaded.card.target_mean;
-  facts.target_deviation = loaded.card.target_deviation;
-  ASSIGN_OR_RETURN(const std::unique_ptr<Task> task, MakeTask(plan.task, facts, device));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
-                   MakeModel(plan.model, task->outputs(), batches.inputs(), plan.seed));
-  model->Prepare(device);
-  if (const absl::Status copied = CopyTensors(loaded.state, model->State()); !copied.ok()) {
-    return ErrorWithReason(absl::StatusCode::kDataLoss, "MODEL_CORRUPT", copied.message());
-  }
-  const int64_t count = static_cast<int64_t>(dataset->test().size());
-  if (count == 0) {
-    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "DATA_INVALID",
-                           "there is no sample to measure the model on");
-  }
-  ProgressMeter meter(context.sink, context.clock, 0, 0);
-  meter.Begin("test", 0, 0, count);
-  ASSIGN_OR_RETURN(const v1::EvaluationReport report,
-                   Evaluate(*model, batches, dataset->test(), plan.batch_size, *task,
-                            work.split().empty() ? "all" : work.split(), context.control, meter));
-  meter.End();
-  PushReport(context.sink, "test", report, loaded.card.step, loaded.card.epoch);
-  v1::Event event;
-  *event.mutable_report() = report;
-  RETURN_IF_ERROR(context.sink.Write(event, /*sync=*/true));
-  RankResult result;
-  result.set_end(v1::COMPLETED);
-  return result;
-}
-
 absl::StatusOr<RankResult> RunWork(const AttemptContext& context) {
   switch (context.spec.work_case()) {
     case AttemptSpec::kExperiment:
       return Train(context);
     case AttemptSpec::kEvaluation:
-      return EvaluateModel(context);
+      return RunEvaluation(context);
     case AttemptSpec::WORK_NOT_SET:
       break;
   }

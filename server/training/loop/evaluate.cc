@@ -2,10 +2,13 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "ATen/ATen.h"
 #include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
 
 namespace skytrain::training {
 
@@ -32,6 +35,27 @@ absl::StatusOr<v1::EvaluationReport> Evaluate(Model& model, const BatchSource& s
   model.SetTraining(was_training);
   if (stopped) return absl::CancelledError("stopped while measuring");
   return metrics->Report(split);
+}
+
+absl::Status PredictSamples(Predictor& predictor, const BatchSource& source,
+                            const std::vector<int64_t>& samples, int64_t batch_size,
+                            const RunControl& control, ProgressMeter& meter,
+                            const PredictionSink& sink) {
+  const at::NoGradGuard no_grad;
+  BatchOrder order;
+  order.samples = samples;
+  order.batch_size = batch_size;
+  BatchStream stream(source, std::move(order));
+  int64_t done = 0;
+  while (std::optional<Batch> batch = stream.Next()) {
+    if (control.stop.load()) return absl::CancelledError("stopped while predicting");
+    const int64_t count = batch->labels.size(0);
+    RETURN_IF_ERROR(sink(predictor.Predict(batch->input, done), *batch,
+                         absl::MakeConstSpan(samples).subspan(done, count)));
+    done += count;
+    meter.Add(count);
+  }
+  return absl::OkStatus();
 }
 
 void PushReport(EventSink& sink, const std::string& prefix, const v1::EvaluationReport& report,

@@ -69,7 +69,7 @@ at::Tensor KeepMaskByOperations(uint64_t key, int64_t first, int64_t count, doub
 }
 
 at::Tensor Dropout::operator()(const at::Tensor& x, bool training, const StepDraw& draw) const {
-  if (!training || p_ == 0.0 || x.numel() == 0) return x;
+  if ((!training && !draw.always) || p_ == 0.0 || x.numel() == 0) return x;
   const int64_t first = draw.first_sample * (x.numel() / x.size(0));
   // In the order of memory, so that a channels_last tensor stays one.
   at::Tensor mask = at::empty_like(x, at::kBool);

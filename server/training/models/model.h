@@ -31,6 +31,8 @@ struct StepDraw {
   uint64_t seed = 0;
   int64_t step = 0;
   int64_t first_sample = 0;  // Place in the step's batch of the first sample that is shown.
+  // Dropout, and it alone, draws in evaluation mode too (Gal & Ghahramani 2016, arXiv:1506.02142).
+  bool always = false;
 };
 
 // A network: parameters and buffers under stable names, and the forward pass. Not thread-safe.
@@ -47,7 +49,7 @@ class Model {
   at::Tensor Forward(const at::Tensor& input);
 
   // Batch statistics and their running means are updated only in training mode, and nothing is
-  // dropped at random in evaluation mode.
+  // dropped at random in evaluation mode, unless SetDraw says so.
   void SetTraining(bool training) { training_ = training; }
   bool training() const { return training_; }
   bool training(int stage) const { return training_ && !frozen_.contains(stage); }
@@ -59,13 +61,13 @@ class Model {
   // optimizer's.
   void SetLayerDecay(double decay);
 
-  // Of the next Forward in training mode.
+  // Of the next Forward in training mode, or in any where it says `always`.
   void SetDraw(const StepDraw& draw) { draw_ = draw; }
   const StepDraw& draw() const { return draw_; }
 
   // Moves everything to `device`, convolution weights as channels_last, and lets parameters that
-  // are not frozen record gradients. They stay float32, whatever `precision` says. Call once, before
-  // the first Forward.
+  // are not frozen record gradients. They stay float32, whatever `precision` says. Call once,
+  // before the first Forward.
   void Prepare(const c10::Device& device, spec::Precision precision = spec::Precision::kFp32);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }

@@ -210,6 +210,11 @@ at::Tensor ClassificationTask::Predictions(const at::Tensor& outputs) const {
   return outputs.to(at::kFloat).softmax(1);
 }
 
+at::Tensor ClassificationTask::OutputsFor(const at::Tensor& predictions,
+                                          const at::Tensor& /*mean_outputs*/) const {
+  return LogOfShares(predictions);
+}
+
 void FillFromConfusionMatrix(v1::EvaluationReport& report) {
   const int classes = report.classes_size();
   int64_t count = 0, correct = 0;

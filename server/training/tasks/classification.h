@@ -75,6 +75,8 @@ class ClassificationTask final : public Task {
   at::Tensor TrainSum(const at::Tensor& outputs, const Batch& batch) const override;
   std::unique_ptr<SplitMetrics> Metrics() const override;
   at::Tensor Predictions(const at::Tensor& outputs) const override;
+  at::Tensor OutputsFor(const at::Tensor& predictions,
+                        const at::Tensor& mean_outputs) const override;
   std::vector<std::string> prediction_names() const override { return classes_; }
 
  private:

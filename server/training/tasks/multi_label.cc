@@ -58,4 +58,10 @@ at::Tensor MultiLabelTask::Predictions(const at::Tensor& outputs) const {
   return outputs.sigmoid();
 }
 
+at::Tensor MultiLabelTask::OutputsFor(const at::Tensor& predictions,
+                                      const at::Tensor& /*mean_outputs*/) const {
+  // From 1 float32 has no smaller step down than this.
+  return predictions.logit(std::numeric_limits<float>::epsilon() / 2);
+}
+
 }  // namespace skytrain::training

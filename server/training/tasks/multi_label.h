@@ -21,6 +21,8 @@ class MultiLabelTask final : public SampleLossTask {
   at::Tensor TrainSum(const at::Tensor& outputs, const Batch& batch) const override;
   std::unique_ptr<SplitMetrics> Metrics() const override;
   at::Tensor Predictions(const at::Tensor& outputs) const override;
+  at::Tensor OutputsFor(const at::Tensor& predictions,
+                        const at::Tensor& mean_outputs) const override;
   std::vector<std::string> prediction_names() const override { return columns_; }
 
  private:

@@ -36,4 +36,9 @@ at::Tensor RegressionTask::Predictions(const at::Tensor& outputs) const {
   return outputs * scale_ + shift_;
 }
 
+at::Tensor RegressionTask::OutputsFor(const at::Tensor& predictions,
+                                      const at::Tensor& /*mean_outputs*/) const {
+  return (predictions - shift_) / scale_;
+}
+
 }  // namespace skytrain::training

@@ -20,6 +20,8 @@ class RegressionTask final : public ColumnsTask {
   at::Tensor SampleLosses(const at::Tensor& outputs, const Batch& batch) const override;
   std::unique_ptr<SplitMetrics> Metrics() const override;
   at::Tensor Predictions(const at::Tensor& outputs) const override;
+  at::Tensor OutputsFor(const at::Tensor& predictions,
+                        const at::Tensor& mean_outputs) const override;
 
  private:
   const bool huber_;

@@ -1,6 +1,7 @@
 #include "server/training/tasks/task.h"
 
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "ATen/ATen.h"
@@ -87,6 +88,10 @@ absl::StatusOr<std::unique_ptr<Task>> MakeTask(const spec::TaskPlan& plan, TaskF
       break;
   }
   return std::make_unique<VoteCountsTask>(plan, device);
+}
+
+at::Tensor LogOfShares(const at::Tensor& shares) {
+  return shares.clamp_min(std::numeric_limits<float>::min()).log();
 }
 
 }  // namespace skytrain::training

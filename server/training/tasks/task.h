@@ -54,6 +54,11 @@ class Task {
   // fractions.
   virtual at::Tensor Predictions(const at::Tensor& outputs) const = 0;
   virtual std::vector<std::string> prediction_names() const = 0;
+  // Back from predictions [N, prediction_names()] that were averaged over several passes: outputs
+  // float32 [N, outputs()] of which Predictions makes them again, for SplitMetrics. `mean_outputs`:
+  // the average of the passes' outputs, for what predictions do not tell.
+  virtual at::Tensor OutputsFor(const at::Tensor& predictions,
+                                const at::Tensor& mean_outputs) const = 0;
 };
 
 // What a task knows of the data that it was trained on. Part of the model's card.
@@ -70,5 +75,9 @@ TaskFacts FactsOf(const spec::TaskPlan& plan, const data::Dataset& dataset);
 // FAILED_PRECONDITION (DATA_INVALID) when the data is not for this task.
 absl::StatusOr<std::unique_ptr<Task>> MakeTask(const spec::TaskPlan& plan, TaskFacts facts,
                                                const c10::Device& device);
+
+// Logits of which a softmax makes `shares` again, as far as these add up to 1. A share of 0 becomes
+// the smallest that float32 has.
+at::Tensor LogOfShares(const at::Tensor& shares);
 
 }  // namespace skytrain::training

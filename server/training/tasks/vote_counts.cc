@@ -114,4 +114,25 @@ at::Tensor VoteCountsTask::Predictions(const at::Tensor& outputs) const {
   return at::cat(fractions, 1);
 }
 
+// The shares of a question are those of `predictions`. How sure it is, the sum of its
+// concentrations, is that of the average pass, as far as all of them stay within (1, 101): the
+// shares of one pass, and so those of an average of passes, differ by less than a factor of 101, so
+// there is such a sum.
+at::Tensor VoteCountsTask::OutputsFor(const at::Tensor& predictions,
+                                      const at::Tensor& mean_outputs) const {
+  const at::Tensor typical = Concentrations(mean_outputs);
+  std::vector<at::Tensor> outputs(tree_.columns.size());
+  for (const spec::TreePlan::Question& question : tree_.questions) {
+    const at::Tensor shares = predictions.narrow(1, question.first, question.answers);
+    at::Tensor sum = typical.narrow(1, question.first, question.answers).sum(1, /*keepdim=*/true);
+    sum = sum.minimum(101 / shares.amax(1, /*keepdim=*/true))
+              .maximum(1 / shares.amin(1, /*keepdim=*/true));
+    const at::Tensor logits = ((shares * sum - 1) / 100).logit(1e-6);
+    for (int a = 0; a < question.answers; ++a) {
+      outputs[question.first + a] = logits.narrow(1, a, 1);
+    }
+  }
+  return at::cat(outputs, 1);
+}
+
 }  // namespace skytrain::training

@@ -30,6 +30,8 @@ class VoteCountsTask final : public SampleLossTask {
   double TrainMetric(double mean) const override;
   std::unique_ptr<SplitMetrics> Metrics() const override;
   at::Tensor Predictions(const at::Tensor& outputs) const override;
+  at::Tensor OutputsFor(const at::Tensor& predictions,
+                        const at::Tensor& mean_outputs) const override;
   std::vector<std::string> prediction_names() const override { return tree_.columns; }
 
  private:

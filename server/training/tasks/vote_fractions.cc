@@ -44,4 +44,11 @@ at::Tensor VoteFractionsTask::Predictions(const at::Tensor& outputs) const {
   return at::cat(columns, 1);
 }
 
+// A question's fractions are its shares times the fraction of those who were asked, which a softmax
+// divides out; and the average of predictions that obey the tree obeys it too.
+at::Tensor VoteFractionsTask::OutputsFor(const at::Tensor& predictions,
+                                         const at::Tensor& /*mean_outputs*/) const {
+  return LogOfShares(predictions);
+}
+
 }  // namespace skytrain::training

@@ -19,6 +19,8 @@ class VoteFractionsTask final : public ColumnsTask {
   at::Tensor SampleLosses(const at::Tensor& outputs, const Batch& batch) const override;
   std::unique_ptr<SplitMetrics> Metrics() const override { return ErrorMetrics({}); }
   at::Tensor Predictions(const at::Tensor& outputs) const override;
+  at::Tensor OutputsFor(const at::Tensor& predictions,
+                        const at::Tensor& mean_outputs) const override;
 
  private:
   const spec::TreePlan tree_;

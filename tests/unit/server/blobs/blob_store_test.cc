@@ -114,6 +114,50 @@ TEST_F(BlobStoreTest, TruncatedAndAbsentFilesAreDamageToo) {
   EXPECT_EQ(ReasonOf(Read(0).status()), "BLOB_CORRUPT");
 }
 
+// Files of jobs are those that the job names, for those who may see it.
+TEST_F(BlobStoreTest, FilesOfAJobAreReadAndCheckedAsOthers) {
+  const std::string text = "id,prediction\n1,spiral\n", folder = root_ + "/output";
+  fs::create_directories(folder);
+  std::ofstream(folder + "/predictions.csv") << text;
+  std::ofstream(folder + "/other.csv") << text;
+  BlobStore blobs(*models_, *uploads_,
+                  [&](const std::string& id,
+                      const BlobStore::Reader& reader) -> absl::StatusOr<BlobStore::JobFiles> {
+                    if (id != "predict-1" || reader.owner != "ada") {
+                      return absl::NotFoundError("no such job");
+                    }
+                    v1::JobFile file;
+                    file.set_name("predictions.csv");
+                    file.set_blob("jobs/predict-1/files/predictions.csv");
+                    file.set_size_bytes(static_cast<int64_t>(text.size()));
+                    file.set_sha256(Sha256Hex(text));
+                    return BlobStore::JobFiles{{file}, folder};
+                  });
+  const char* const name = "jobs/predict-1/files/predictions.csv";
+  for (const int64_t offset : {0, 5}) {
+    auto reader = blobs.Open(name, offset, {"ada"});
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    EXPECT_EQ(ReadAll(**reader, offset).value_or(""), text.substr(offset));
+  }
+  EXPECT_EQ(blobs.Stat(name, {"ada"})->sha256(), Sha256Hex(text));
+  EXPECT_EQ(ReasonOf(blobs.Stat(name, {"eve"}).status()), "BLOB_NOT_FOUND");
+  for (const char* unknown :
+       {"jobs/predict-1/files/other.csv", "jobs/predict-1/files/../output/predictions.csv",
+        "jobs/predict-2/files/predictions.csv", "jobs/predict-1",
+        "jobs/../files/predictions.csv"}) {
+    EXPECT_EQ(ReasonOf(blobs.Stat(unknown, {"ada"}).status()), "BLOB_NOT_FOUND") << unknown;
+  }
+  EXPECT_EQ(ReasonOf(blobs_->Stat(name, {"ada"}).status()), "BLOB_NOT_FOUND");
+  std::ofstream(folder + "/predictions.csv") << "id,prediction\n1,smooth\n";
+  for (const int64_t offset : {0, 5}) {
+    auto reader = blobs.Open(name, offset, {"ada"});
+    EXPECT_EQ(ReasonOf(reader.ok() ? ReadAll(**reader, offset).status() : reader.status()),
+              "BLOB_CORRUPT");
+  }
+  fs::remove(folder + "/predictions.csv");
+  EXPECT_EQ(ReasonOf(blobs.Open(name, 0, {"ada"}).status()), "BLOB_CORRUPT");
+}
+
 TEST_F(BlobStoreTest, OnlyPublishedNamesAreFiles) {
   for (const char* name :
        {"", "models/galaxies-7k2m/versions/1", "models/galaxies-7k2m/versions/1/files/",

@@ -134,6 +134,31 @@ TEST(EventKind, IsNothingForWhatAClientCouldNotRead) {
   EXPECT_EQ(KindOf("\x5a\x02\x08\x80"), v1::Event::KIND_NOT_SET) << "a log that is cut short";
 }
 
+TEST(EventFold, FilesAreThoseOfTheNewestAttempt) {
+  v1::Job job;
+  job.set_name("jobs/predict-1");
+  v1::Event event;
+  event.mutable_files()->add_files()->set_name("predictions.csv");
+  FoldEvent(event.SerializeAsString(), job);
+  event.clear_files();
+  for (const char* name : {"predictions.parquet", "mistakes.png", "", ".hidden", "../etc", "a/b"}) {
+    v1::JobFile& file = *event.mutable_files()->add_files();
+    file.set_name(name);
+    file.set_blob("models/somebody/versions/1/files/x");
+    file.set_size_bytes(7);
+  }
+  const std::string bytes = event.SerializeAsString();
+  EXPECT_EQ(KindOf(bytes), v1::Event::kFiles);
+  FoldEvent(bytes, job);
+  ASSERT_EQ(job.files_size(), 2);
+  EXPECT_EQ(job.files(0).blob(), "jobs/predict-1/files/predictions.parquet");
+  EXPECT_EQ(job.files(0).size_bytes(), 7);
+  EXPECT_EQ(job.files(1).name(), "mistakes.png");
+  for (int i = 0; i < 30; ++i) event.mutable_files()->add_files()->set_name("x");
+  FoldEvent(event.SerializeAsString(), job);
+  EXPECT_EQ(job.files_size(), 16);
+}
+
 TEST(EventFold, LongNamesStayOutOfTheJob) {
   v1::Event event;
   event.mutable_metrics()->add_names(std::string(257, 'm'));

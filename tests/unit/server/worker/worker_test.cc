@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/attempt/attempt_dir.h"
+#include "common/digest/digest.h"
 #include "common/file/file_system.h"
 #include "common/spool/spool.h"
 #include "gtest/gtest.h"
@@ -131,6 +132,68 @@ TEST_F(WorkerTest, TrainsFromTheFolderAloneAndPublishesAModel) {
     if (event.has_report()) count = event.report().count();
   }
   EXPECT_EQ(count, 150);
+}
+
+TEST_F(WorkerTest, PredictsWithoutLabelsAndNamesWhatItWrote) {
+  const AttemptDir attempt = Create("a", Iris(5));
+  ASSERT_EQ(Wait(Start(attempt)), 0);
+  internal::v1::AttemptSpec spec = Iris(1);
+  internal::v1::EvaluationWork& work = *spec.mutable_evaluation();
+  work.set_model_dir(attempt.ModelPath());
+  work.add_ensemble()->set_model_dir(attempt.ModelPath());
+  work.mutable_data()->set_dataset(absl::StrCat(kSamples, "iris.csv"));
+  work.set_unlabelled(true);
+  work.mutable_output()->set_predictions(v1::Output::FORMAT_CSV);
+  const AttemptDir evaluation = Create("b", spec);
+  EXPECT_EQ(Wait(Start(evaluation)), 0);
+  const Told told = Read(evaluation);
+  EXPECT_EQ(ResultOf(told).end(), v1::COMPLETED) << ResultOf(told).message();
+  std::vector<v1::JobFile> files;
+  for (const v1::Event& event : told.events) {
+    EXPECT_FALSE(event.has_report()) << "there is nothing to measure";
+    files.insert(files.end(), event.files().files().begin(), event.files().files().end());
+  }
+  ASSERT_EQ(files.size(), 1);
+  EXPECT_EQ(files[0].name(), "predictions.csv");
+  const auto written = FileSystem::Posix().ReadFile(
+      absl::StrCat(evaluation.OutputPath(), "/", files[0].name()), 1 << 20);
+  ASSERT_TRUE(written.ok()) << written.status();
+  EXPECT_EQ(files[0].size_bytes(), static_cast<int64_t>(written->size()));
+  EXPECT_EQ(files[0].sha256(), Sha256Hex(*written));
+}
+
+TEST_F(WorkerTest, ModelsThatCannotBeAskedSoAreNamed) {
+  const AttemptDir attempt = Create("a", Iris(1));
+  ASSERT_EQ(Wait(Start(attempt)), 0);
+  internal::v1::AttemptSpec other = Iris(1);
+  other.mutable_experiment()->mutable_data()->mutable_classes()->add_drop("setosa");
+  const AttemptDir fewer = Create("b", other);
+  ASSERT_EQ(Wait(Start(fewer)), 0);
+  internal::v1::AttemptSpec spec = Iris(1);
+  spec.mutable_evaluation()->set_model_dir(attempt.ModelPath());
+  spec.mutable_evaluation()->mutable_data()->set_dataset(absl::StrCat(kSamples, "iris.csv"));
+  internal::v1::AttemptSpec averaged = spec, turned = spec, dropping = spec, images = spec;
+  averaged.mutable_evaluation()->add_ensemble()->set_model_dir(fewer.ModelPath());
+  turned.mutable_evaluation()->set_dihedral(true);
+  dropping.mutable_evaluation()->set_dropout_samples(3);
+  images.mutable_evaluation()->mutable_data()->set_dataset(absl::StrCat(kSamples, "galaxies3.tar"));
+  images.mutable_evaluation()->set_unlabelled(true);
+  images.mutable_evaluation()->mutable_output()->set_predictions(v1::Output::FORMAT_CSV);
+  const struct {
+    const char* name;
+    internal::v1::AttemptSpec spec;
+    const char* message;
+  } cases[] = {{"c", averaged, "classes"},
+               {"d", turned, "dihedral"},
+               {"e", dropping, "dropout"},
+               {"f", images, "holds images"}};
+  for (const auto& test : cases) {
+    const AttemptDir evaluation = Create(test.name, test.spec);
+    EXPECT_EQ(Wait(Start(evaluation)), 1) << test.name;
+    const internal::v1::RankResult result = ResultOf(Read(evaluation));
+    EXPECT_EQ(result.end(), v1::INVALID_DATA) << result.message();
+    EXPECT_TRUE(absl::StrContains(result.message(), test.message)) << result.message();
+  }
 }
 
 TEST_F(WorkerTest, SigtermWithoutAControlFileWritesACheckpointAndLeaves) {
