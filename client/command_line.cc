@@ -13,6 +13,7 @@
 #include "client/commands/commands.h"
 #include "client/dataset_commands.h"
 #include "client/model_commands.h"
+#include "client/prediction_commands.h"
 #include "client/render/format.h"
 #include "common/errors.h"
 
@@ -39,10 +40,10 @@ struct Parsed : Chosen {
   SelectOptions select;
   FetchOptions fetch;
   std::vector<std::string> upload;
-  EvaluateOptions evaluate;
   VerifyOptions verify;
   DatasetCommands datasets;
   ModelCommands models;
+  PredictionCommands predictions;
   bool gc_dry_run = false;
   std::string shell;
   DialStdioOptions dial_stdio;
@@ -164,32 +165,20 @@ void AddChanging(CLI::App& app, Context& context, Parsed& parsed) {
 }
 
 void AddTransfers(CLI::App& app, Context& context, Parsed& parsed) {
-  CLI::App* c =
-      AddCommand(app, context, parsed, "fetch", "Fetch a model: model.safetensors, model.json",
-                 [&] { return Fetch(context, parsed.fetch); });
-  c->add_option("what", parsed.fetch.what, "The job that trained it, or the model")
+  CLI::App* c = AddCommand(app, context, parsed, "fetch",
+                           "Fetch a model: model.safetensors, model.json; or what `predict` wrote",
+                           [&] { return Fetch(context, parsed.fetch); });
+  c->add_option("what", parsed.fetch.what,
+                "The model, the job that trained it, or one that predicted")
       ->required()
       ->type_name("JOB|MODEL[@N|@ALIAS]");
-  c->add_option("-o,--dir", parsed.fetch.dir, "Where to; default: the model's name")
+  c->add_option("-o,--dir", parsed.fetch.dir, "Where to; default: the model's or the job's name")
       ->type_name("DIR");
 
   c = AddCommand(app, context, parsed, "upload",
                  "Send data to the server; prints what to write as data.dataset",
                  [&] { return UploadCommand(context, parsed.upload); });
   c->add_option("files", parsed.upload, "Archives or tables")->required()->type_name("FILE");
-
-  c = AddCommand(app, context, parsed, "evaluate", "Measure a model on data",
-                 [&] { return Evaluate(context, parsed.evaluate); });
-  c->add_option("what", parsed.evaluate.what, "The job that trained it, or the model")
-      ->required()
-      ->type_name("JOB|MODEL[@N|@ALIAS]");
-  c->add_option("--data", parsed.evaluate.data, "A data set on the server")
-      ->required()
-      ->type_name("NAME|PATH");
-  c->add_option("--split", parsed.evaluate.split,
-                "Which of the set's splits; default: test, else val, else all")
-      ->type_name("NAME");
-  AddPolicies(*c, parsed.evaluate.skip_unmatched, parsed.evaluate.skip_corrupt);
 }
 
 void AddVerify(CLI::App& app, Context& context, Parsed& parsed) {
@@ -326,6 +315,7 @@ int RunCommandLine(int argc, char** argv, Context& context) {
   AddChanging(app, context, parsed);
   AddModels(app, context, parsed, parsed.models);
   AddTransfers(app, context, parsed);
+  AddPredictions(app, context, parsed, parsed.predictions);
   AddDatasets(app, context, parsed, parsed.datasets);
   AddVerify(app, context, parsed);
   AddLink(app, context, parsed);

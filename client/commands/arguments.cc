@@ -24,7 +24,12 @@ absl::StatusOr<v1::Model> ModelArgument(Client& client, const std::string& typed
       if (!job->model().empty()) return client.GetModel(job->model());
       return ErrorWithReason(
           absl::StatusCode::kFailedPrecondition, "NO_MODEL",
-          absl::StrCat(name, " has published no model; it is ", v1::JobState_Name(job->state())));
+          absl::StrCat(name,
+                       job->has_evaluation() ? " evaluates a model, and has files of its own "
+                                               "only when it was asked for them and is over; "
+                                               "it is "
+                                             : " has published no model; it is ",
+                       v1::JobState_Name(job->state())));
     }
     if (!absl::IsNotFound(job.status())) return job.status();
     if (absl::StartsWith(typed, "jobs/")) return job.status();
@@ -41,10 +46,11 @@ std::string AbsolutePath(const Target& target, const std::string& path) {
 }
 
 absl::StatusOr<v1::DatasetManifest> Inspect(Context& context, Client& client, const v1::Data& data,
-                                            const v1::Task& task) {
+                                            const v1::Task& task, bool unlabelled) {
   v1::InspectDatasetRequest request;
   *request.mutable_data() = data;
   *request.mutable_task() = task;
+  request.set_unlabelled(unlabelled);
   const bool say = context.err().interactive;
   if (say) context.Err("looking at the data …");
   absl::StatusOr<v1::DatasetManifest> manifest = client.InspectDataset(request);

@@ -25,6 +25,6 @@ std::string AbsolutePath(const Target& target, const std::string& path);
 // Has the server look at the data, with a word on stderr meanwhile: the first look at a large set
 // takes a while, and CreateJob then finds its result.
 absl::StatusOr<v1::DatasetManifest> Inspect(Context& context, Client& client, const v1::Data& data,
-                                            const v1::Task& task);
+                                            const v1::Task& task, bool unlabelled = false);
 
 }  // namespace skytrain::client

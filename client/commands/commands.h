@@ -88,21 +88,36 @@ absl::StatusOr<ExitCode> Delete(Context& context, const SelectOptions& options);
 
 struct FetchOptions {
   std::string what;  // A job, a model, MODEL@VERSION.
-  std::string dir;   // Empty: the model's name.
+  std::string dir;   // Empty: the model's name, or that of a job that wrote files of its own.
 };
 absl::StatusOr<ExitCode> Fetch(Context& context, const FetchOptions& options);
 
 // Prints the name of each file's blob.
 absl::StatusOr<ExitCode> UploadCommand(Context& context, const std::vector<std::string>& files);
 
+// What `evaluate` and `predict` are told.
 struct EvaluateOptions {
-  std::string what;
-  std::string data;  // A path.
-  std::string split;
+  // A job or model, or several joined by commas; `ensemble`: more. Their predictions are averaged.
+  std::string model;
+  std::vector<std::string> ensemble;
+  // A registered name or a path on the server; or paths here, which are sent.
+  std::vector<std::string> data;
+  std::string split;  // `predict`: samples with labels, those of this split. Empty: as they come.
+  bool dihedral = false;  // As in v1.Evaluation, here and below.
+  int dropout_samples = 0;
+  bool features = false;
+  std::string file;        // Of the predictions; its suffix tells the format. "-": stdout, as CSV.
+  int cpus = 0, gpus = 0;  // 0, 0: as the server likes.
+  bool upload = false;     // The data are here: sends them first.
+  bool detach = false;     // Says which job it is, and leaves.
   bool skip_unmatched = false;  // Leave out images without a label and labels without an image,
   bool skip_corrupt = false;    // and images that cannot be decoded.
 };
+// Measures models on samples with labels; writes their predictions where a file is named.
 absl::StatusOr<ExitCode> Evaluate(Context& context, const EvaluateOptions& options);
+// Writes predictions. Without `file`: to stdout where that is no terminal, else to a file named
+// after the model.
+absl::StatusOr<ExitCode> Predict(Context& context, const EvaluateOptions& options);
 
 struct VerifyOptions {
   std::string job;

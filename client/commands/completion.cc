@@ -13,7 +13,7 @@ constexpr char kDatasets[] =
     R"sh(skytrain datasets list --output jsonl 2>/dev/null | sed -n 's/^{"name": "\([^"]*\)".*/\1/p')sh";
 constexpr char kModels[] =
     R"sh(skytrain models list --output jsonl 2>/dev/null | sed -n 's|^{"name": "models/\([^/]*\)/versions/\([0-9]*\)".*|\1@\2|p')sh";
-constexpr char kJobCommands[] = "show|watch|logs|metrics|wait|cancel|delete|fetch|evaluate";
+constexpr char kJobCommands[] = "show|watch|logs|metrics|wait|cancel|delete|fetch|evaluate|predict";
 
 constexpr char kBash[] = R"sh(# bash completion for skytrain: source <(skytrain completion bash)
 _skytrain_jobs() {

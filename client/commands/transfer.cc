@@ -35,10 +35,12 @@ void TransferLine::Draw(absl::string_view what, int64_t done) {
 
 void TransferLine::Clear() { context_.Err(live_.Clear()); }
 
-absl::StatusOr<std::string> UploadFile(Context& context, Client& client, const std::string& path) {
+absl::StatusOr<std::string> UploadFile(Context& context, Client& client, const std::string& path,
+                                       const std::string& shown) {
+  const std::string name = Printable(shown.empty() ? path : shown);
   struct stat info = {};
   stat(path.c_str(), &info);  // Upload says what is wrong with it.
-  TransferLine line(context, Printable(path), info.st_size);
+  TransferLine line(context, name, info.st_size);
   UploadOptions options;
   options.path = path;
   options.progress = [&](bool hashing, int64_t done, int64_t) {
@@ -46,17 +48,17 @@ absl::StatusOr<std::string> UploadFile(Context& context, Client& client, const s
   };
   options.goes_on = [&](int64_t done) {
     line.Clear();
-    context.Err(absl::StrCat(Printable(path), "  goes on at ", FormatBytes(done), " of ",
+    context.Err(absl::StrCat(name, "  goes on at ", FormatBytes(done), " of ",
                              FormatBytes(info.st_size), "\n"));
   };
   const absl::StatusOr<v1::Blob> blob = Upload(client, std::move(options));
   line.Clear();
   if (context.interrupt().raised() || absl::IsUnavailable(blob.status())) {
-    context.Err(absl::StrCat(Printable(path),
-                             " is not there whole. The same command goes on where it stopped.\n"));
+    context.Err(
+        absl::StrCat(name, " is not there whole. The same command goes on where it stopped.\n"));
   }
   RETURN_IF_ERROR(blob.status());
-  context.Err(absl::StrCat(Printable(path), "  ", FormatBytes(blob->size_bytes()), "  sent\n"));
+  context.Err(absl::StrCat(name, "  ", FormatBytes(blob->size_bytes()), "  sent\n"));
   return blob->name();
 }
 

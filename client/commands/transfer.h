@@ -28,8 +28,10 @@ class TransferLine {
   absl::Time drawn_at_ = absl::InfinitePast();
 };
 
-// Sends the file and says so on stderr. The blob's name.
-absl::StatusOr<std::string> UploadFile(Context& context, Client& client, const std::string& path);
+// Sends the file and says so on stderr. The blob's name. `shown`: what people know it by; empty:
+// its path.
+absl::StatusOr<std::string> UploadFile(Context& context, Client& client, const std::string& path,
+                                       const std::string& shown = "");
 
 // Sends every file that `typed` names and that is here, and names the blobs in `data` instead.
 absl::Status UploadData(Context& context, Client& client, const v1::Data& typed, v1::Data& data);

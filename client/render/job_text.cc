@@ -193,6 +193,32 @@ std::string TimeText(const v1::Job& job, const v1::Estimate& estimate) {
                             "measured here yet)");
 }
 
+// "galaxies@3, galaxies@4; turned and mirrored; dropout left on, 20 passes".
+std::string EvaluatedText(const v1::Evaluation& evaluation) {
+  std::string text = ShortName(evaluation.model());
+  for (const std::string& one : evaluation.ensemble()) {
+    absl::StrAppend(&text, ", ", ShortName(one));
+  }
+  if (evaluation.dihedral()) absl::StrAppend(&text, "; turned and mirrored");
+  if (evaluation.dropout_samples() > 0) {
+    absl::StrAppend(&text, "; dropout left on, ", evaluation.dropout_samples(),
+                    evaluation.dropout_samples() == 1 ? " pass" : " passes");
+  }
+  return text;
+}
+
+// What an evaluation wrote, and how to get it.
+std::string FilesText(const v1::Job& job) {
+  if (job.files().empty() || job.state() != v1::SUCCEEDED) return "";
+  std::vector<std::string> files;
+  for (const v1::JobFile& file : job.files()) {
+    files.push_back(absl::StrCat(Printable(file.name()), "  ", FormatBytes(file.size_bytes())));
+  }
+  return absl::StrCat(
+      Field("wrote", absl::StrJoin(files, ", ")),
+      Field("fetch", absl::StrCat("skytrain fetch ", ShortName(job.name()), " -o DIR")));
+}
+
 }  // namespace
 
 void JobDetails::Apply(const v1::Event& event) {
@@ -224,8 +250,7 @@ std::string JobText(const v1::Job& job, const JobDetails& details, absl::Time no
     }
   }
   absl::StrAppend(&text, Field("data", DataText(job, details)));
-  if (job.has_evaluation())
-    absl::StrAppend(&text, Field("of", ShortName(job.evaluation().model())));
+  if (job.has_evaluation()) absl::StrAppend(&text, Field("of", EvaluatedText(job.evaluation())));
   if (!job.owner().empty()) absl::StrAppend(&text, Field("owner", Printable(job.owner())));
   if (!job.metrics().empty() && !IsTerminal(job.state())) {
     absl::StrAppend(&text, Field("metrics", MetricsText(job)));
@@ -242,7 +267,7 @@ std::string JobText(const v1::Job& job, const JobDetails& details, absl::Time no
                                  absl::StrCat("skytrain ", aside ? "resume " : "watch ",
                                               ShortName(job.name()))));
   }
-  return absl::StrCat(text, ModelText(job, details));
+  return absl::StrCat(text, ModelText(job, details), FilesText(job));
 }
 
 std::string SplitsText(int64_t train, int64_t validation, int64_t test, int classes) {

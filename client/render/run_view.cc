@@ -42,6 +42,13 @@ std::string RunView::Apply(const v1::Event& event) {
     case v1::Event::kModel:
       return absl::StrCat("model ", ShortName(event.model().name()), "  ",
                           FormatBytes(event.model().size_bytes()), "\n");
+    case v1::Event::kFiles: {
+      std::vector<std::string> files;
+      for (const v1::JobFile& file : event.files().files()) {
+        files.push_back(absl::StrCat(Printable(file.name()), "  ", FormatBytes(file.size_bytes())));
+      }
+      return absl::StrCat("wrote ", absl::StrJoin(files, ", "), "\n");
+    }
     case v1::Event::kData: {
       const v1::DataSummary& data = event.data();
       std::string line = absl::StrCat(

@@ -78,7 +78,7 @@ TEST(JobJson, NumbersAreThereAlsoWhenZeroAndExperimentsShowWhatWasSet) {
             R"({"name": "a", "experiment": {"train": {"epochs": 3, "precision": "fp32"}}, )"
             R"("state": "RUNNING", "attempts": [{"number": 1, "resumed_from_step": 0, )"
             R"("devices": []}], "last_seq": 0, "metrics": {"train/loss": 1, "val/loss": 0.25}, )"
-            R"("queue_position": 0})"
+            R"("queue_position": 0, "files": []})"
             "\n");
 }
 
