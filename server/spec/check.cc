@@ -16,9 +16,11 @@
 #include "server/spec/evaluation_check.h"
 #include "server/spec/init_check.h"
 #include "server/spec/model_check.h"
+#include "server/spec/optimizer_plan.h"
 #include "server/spec/split_plan.h"
 #include "server/spec/stretch_check.h"
 #include "server/spec/task_plan.h"
+#include "server/spec/train_plan.h"
 #include "server/spec/violations.h"
 
 namespace skytrain::spec {
@@ -118,149 +120,6 @@ void PlanView(const v1::Data& data, bool has_init, ViewPlan& view, Violations& v
   }
 }
 
-void PlanSelect(const v1::Train& train, TrainingPlan& plan, Violations& v) {
-  const std::vector<std::string> metrics = SelectableMetrics(plan.task.kind);
-  plan.select_metric = metrics[0];
-  if (!train.select().metric().empty()) plan.select_metric = train.select().metric();
-  if (std::find(metrics.begin(), metrics.end(), plan.select_metric) == metrics.end()) {
-    const std::string nearest = NearestName(plan.select_metric, metrics);
-    v.Add("train.select.metric",
-          absl::StrCat("must be one of ", absl::StrJoin(metrics, ", "), ", not \"",
-                       Quotable(plan.select_metric), "\"",
-                       nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
-  }
-  switch (train.select().goal()) {
-    case v1::Select::GOAL_UNSPECIFIED:
-      plan.select_max = IsBetterHigher(plan.select_metric);
-      break;
-    case v1::Select::GOAL_MIN:
-    case v1::Select::GOAL_MAX:
-      plan.select_max = train.select().goal() == v1::Select::GOAL_MAX;
-      break;
-    default:
-      v.Add("train.select.goal", "must be min or max");
-  }
-}
-
-void PlanTrain(const v1::Train& train, TrainingPlan& plan, Violations& v) {
-  plan.epochs = train.epochs();
-  if (plan.epochs == 0) {
-    v.Add("train.epochs", "required: between 1 and 1,000,000");
-  } else {
-    v.Range("train.epochs", plan.epochs, 1, 1'000'000);
-  }
-  if (train.batch_size() != 0) plan.batch_size = train.batch_size();
-  // A batch of one has no variance for BatchNorm to divide by.
-  v.Range("train.batch_size", plan.batch_size, 2, 1'048'576);
-  plan.seed = train.seed();
-  plan.deterministic = train.deterministic();
-  switch (train.precision()) {
-    case v1::PRECISION_UNSPECIFIED:
-    case v1::PRECISION_AUTO:
-      plan.precision = Precision::kAuto;
-      break;
-    case v1::PRECISION_FP32:
-      plan.precision = Precision::kFp32;
-      break;
-    case v1::PRECISION_BF16:
-      plan.precision = Precision::kBf16;
-      break;
-    default:
-      v.Add("train.precision", "must be auto, fp32 or bf16");
-  }
-  PlanSelect(train, plan, v);
-  const v1::CheckpointPolicy& checkpoint = train.checkpoint();
-  if (checkpoint.every_epochs() != 0) plan.checkpoint_every_epochs = checkpoint.every_epochs();
-  v.Range("train.checkpoint.every_epochs", plan.checkpoint_every_epochs, 1, 1'000'000);
-  plan.checkpoint_every_steps = checkpoint.every_steps();
-  v.Range("train.checkpoint.every_steps", plan.checkpoint_every_steps, 0,
-          std::numeric_limits<int32_t>::max());
-  if (checkpoint.keep() != 0) plan.checkpoint_keep = checkpoint.keep();
-  v.Range("train.checkpoint.keep", plan.checkpoint_keep, 1, 1000);
-  plan.clip_grad_norm = train.clip_grad_norm();
-  v.NotNegative("train.clip_grad_norm", plan.clip_grad_norm);
-  plan.mixup = train.mixup();
-  v.NotNegative("train.mixup", plan.mixup);
-  plan.micro_batch = train.micro_batch();
-  if (plan.micro_batch != 0 && (plan.micro_batch < 2 || plan.batch_size % plan.micro_batch != 0)) {
-    v.Add("train.micro_batch", absl::StrCat("must be 2 or more and divide train.batch_size, ",
-                                            plan.batch_size, ", not ", plan.micro_batch));
-  }
-  if (train.has_early_stop()) {
-    plan.early_stop = {train.early_stop().patience(), train.early_stop().min_delta()};
-    v.Range("train.early_stop.patience", plan.early_stop.patience, 1, 1'000'000);
-    v.NotNegative("train.early_stop.min_delta", plan.early_stop.min_delta);
-  }
-  if (train.has_ema()) {
-    plan.ema_decay = train.ema().decay() == 0 ? 0.999 : train.ema().decay();
-    if (!(plan.ema_decay > 0 && plan.ema_decay < 1)) {
-      v.Add("train.ema.decay",
-            absl::StrCat("must lie between 0 and 1, both excluded, not ", plan.ema_decay));
-    }
-  }
-}
-
-void PlanOptimizer(const v1::Optimizer& optimizer, OptimizerPlan& plan, Violations& v) {
-  std::string field;
-  switch (optimizer.kind_case()) {
-    case v1::Optimizer::kSgd: {
-      field = "optimizer.sgd";
-      const v1::Sgd& sgd = optimizer.sgd();
-      plan = {OptimizerPlan::Kind::kSgd, sgd.lr() == 0 ? 0.1 : sgd.lr(), sgd.momentum(),
-              sgd.nesterov(), sgd.weight_decay()};
-      if (!(plan.momentum >= 0 && plan.momentum < 1)) {
-        v.Add("optimizer.sgd.momentum",
-              absl::StrCat("must be at least 0 and less than 1, not ", plan.momentum));
-      } else if (plan.nesterov && plan.momentum == 0) {
-        v.Add("optimizer.sgd.nesterov", "needs a momentum greater than 0");
-      }
-      break;
-    }
-    case v1::Optimizer::kAdam:
-      field = "optimizer.adam";
-      plan = {OptimizerPlan::Kind::kAdam, optimizer.adam().lr() == 0 ? 1e-3 : optimizer.adam().lr(),
-              0, false, optimizer.adam().weight_decay()};
-      break;
-    case v1::Optimizer::kAdamw:
-    case v1::Optimizer::KIND_NOT_SET: {
-      field = "optimizer.adamw";
-      const v1::AdamW& adamw = optimizer.adamw();
-      plan = {OptimizerPlan::Kind::kAdamW, adamw.lr() == 0 ? 1e-3 : adamw.lr(), 0, false,
-              adamw.has_weight_decay() ? adamw.weight_decay() : 0.01};
-      break;
-    }
-  }
-  if (!(plan.lr > 0) || !std::isfinite(plan.lr)) {
-    v.Add(field + ".lr", absl::StrCat("must be a finite number greater than 0, not ", plan.lr));
-  }
-  v.NotNegative(field + ".weight_decay", plan.weight_decay);
-}
-
-void PlanSchedule(const v1::Schedule& schedule, const TrainingPlan& plan, SchedulePlan& out,
-                  Violations& v) {
-  switch (schedule.kind_case()) {
-    case v1::Schedule::kCosine:
-      out.kind = SchedulePlan::Kind::kCosine;
-      out.warmup_epochs = schedule.cosine().warmup_epochs();
-      out.min_lr = schedule.cosine().min_lr();
-      if (!(out.warmup_epochs >= 0) || (plan.epochs > 0 && out.warmup_epochs > plan.epochs)) {
-        v.Add("schedule.cosine.warmup_epochs",
-              absl::StrCat("must be between 0 and train.epochs, not ", out.warmup_epochs));
-      }
-      if (!(out.min_lr >= 0 && out.min_lr <= plan.optimizer.lr)) {
-        v.Add("schedule.cosine.min_lr",
-              absl::StrCat("must be between 0 and the optimizer's lr, not ", out.min_lr));
-      }
-      break;
-    case v1::Schedule::kOneCycle:
-      out.kind = SchedulePlan::Kind::kOneCycle;
-      break;
-    case v1::Schedule::kConstant:
-    case v1::Schedule::KIND_NOT_SET:
-      break;
-  }
-}
-
 void CheckResources(const v1::Resources& resources, Violations& v) {
   if (resources.gpus() != 0 && resources.cpus() != 0) {
     v.Add("resources", "set gpus or cpus, not both: a GPU job brings the cores it needs");
@@ -322,8 +181,8 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   plan.model = PlanModel(experiment.model(), plan.view.size, data.has_image(), v);
   if (experiment.has_init()) plan.init = PlanInit(experiment.init(), plan.model, v);
   PlanTrain(experiment.train(), plan, v);
-  PlanOptimizer(experiment.optimizer(), plan.optimizer, v);
-  PlanSchedule(experiment.schedule(), plan, plan.schedule, v);
+  plan.optimizer = PlanOptimizer(experiment.optimizer(), plan.model, v);
+  plan.schedule = PlanSchedule(experiment.schedule(), plan, v);
   CheckResources(experiment.resources(), v);
   plan.gpus = experiment.resources().gpus();
   plan.cpus = plan.gpus > 0 ? 0 : experiment.resources().cpus();

@@ -120,8 +120,12 @@ void CheckKind(const v1::Data& data, const TrainingPlan& plan, const DatasetMani
 }
 
 int64_t MemoryBytes(const TrainingPlan& plan, const Shapes& shapes, int64_t inputs) {
-  int64_t copies = 2;  // Weights and gradients.
-  if (plan.optimizer.kind != OptimizerPlan::Kind::kSgd) {
+  int64_t copies = 2;                           // Weights and gradients.
+  if (plan.optimizer.sam_rho > 0) copies += 1;  // The weights to return to.
+  if (plan.ema_decay > 0 || plan.swa) copies += 1;
+  if (plan.optimizer.kind == OptimizerPlan::Kind::kMuon) {
+    copies += 1;
+  } else if (plan.optimizer.kind != OptimizerPlan::Kind::kSgd) {
     copies += 2;
   } else if (plan.optimizer.momentum > 0) {
     copies += 1;

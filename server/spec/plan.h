@@ -57,12 +57,15 @@ struct AugmentPlan {
 };
 
 struct OptimizerPlan {
-  enum class Kind { kSgd, kAdam, kAdamW };
+  enum class Kind { kSgd, kAdam, kAdamW, kMuon };
   Kind kind = Kind::kAdamW;
-  double lr = 1e-3;
+  double lr = 1e-3;  // kMuon: of the hidden layers' matrices.
   double momentum = 0.0;
   bool nesterov = false;
   double weight_decay = 0.01;
+  double adamw_lr = 1e-3;  // kMuon: of all else.
+  double sam_rho = 0.0;    // 0: one pass a step.
+  bool sam_adaptive = false;
 };
 
 struct SchedulePlan {
@@ -127,6 +130,17 @@ struct EarlyStopPlan {
   double min_delta = 0.0;
 };
 
+// A mean of the weights at the ends of the epochs after `start` of them all.
+struct SwaPlan {
+  double start = 0.75;
+  double lr = 0.0;  // 0: the schedule goes on.
+};
+
+struct FindLrPlan {
+  double min = 1e-7, max = 10.0;
+  int steps = 100;
+};
+
 struct TrainingPlan {
   std::string name;
   TaskPlan task;
@@ -151,6 +165,8 @@ struct TrainingPlan {
   int micro_batch = 0;  // 0: batch_size.
   EarlyStopPlan early_stop;
   double ema_decay = 0.0;  // 0: no average.
+  std::optional<SwaPlan> swa;
+  std::optional<FindLrPlan> find_lr;  // Instead of training.
   int gpus = 0;
   int cpus = 2;
 };

@@ -122,7 +122,7 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
   RankResult result;
   result.set_end(outcome.end);
   result.set_message(outcome.message);
-  if (outcome.end == v1::COMPLETED) {
+  if (outcome.end == v1::COMPLETED && !plan.find_lr) {
     const auto predict = [&](const std::string& path) {
       return WritePredictions(context.fs, path, trainer->model(), trainer->source(),
                               trainer->task(), plan.batch_size,

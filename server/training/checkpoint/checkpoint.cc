@@ -49,6 +49,7 @@ Json ToJson(const Checkpoint& checkpoint, const std::map<std::string, FileDigest
                {"epoch_loss_sum", state.epoch_loss_sum},
                {"epoch_metric_sum", state.epoch_metric_sum},
                {"epoch_samples", state.epoch_samples},
+               {"averaged_epochs", state.averaged_epochs},
                {"build", identity.build},
                {"instruction_set", identity.instruction_set},
                {"precision", identity.precision},
@@ -79,6 +80,7 @@ Checkpoint FromJson(const Json& json) {
   state.epoch_loss_sum = json.at("epoch_loss_sum").get<double>();
   state.epoch_metric_sum = json.at("epoch_metric_sum").get<double>();
   state.epoch_samples = json.at("epoch_samples").get<int64_t>();
+  state.averaged_epochs = json.value("averaged_epochs", 0);  // Older checkpoints have none.
   RunIdentity& identity = checkpoint.identity;
   identity.build = json.at("build").get<std::string>();
   identity.instruction_set = json.at("instruction_set").get<std::string>();

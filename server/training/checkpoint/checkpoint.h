@@ -50,6 +50,7 @@ struct TrainingState {
   double epoch_loss_sum = 0.0;    // Of those batches.
   double epoch_metric_sum = 0.0;  // Sum of Task::TrainSum.
   int64_t epoch_samples = 0;
+  int averaged_epochs = 0;  // Of train.swa: in the mean so far.
   std::optional<BestSoFar> best;
   std::optional<LastGain> gain;
 };
@@ -57,7 +58,7 @@ struct TrainingState {
 // A checkpoint is a folder step-N, written as step-N.tmp, each file synced, renamed, parent synced:
 //   model.safetensors      parameters and buffers
 //   optimizer.safetensors  Optimizer::State
-//   average.safetensors    WeightAverage::State, where train.ema is set
+//   average.safetensors    WeightAverage::State, where train.ema is set, or train.swa has begun
 //   best.safetensors       what was validated in the best epoch, where that is another step
 //   state.json             {"state": {…}, "sha256": of that object's text}; the state also holds
 //                          size and SHA-256 of the other files

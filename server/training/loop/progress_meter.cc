@@ -13,7 +13,7 @@ ProgressMeter::ProgressMeter(EventSink& sink, Clock& clock, int epochs, int64_t 
     : sink_(sink), clock_(clock), epochs_(epochs), remaining_samples_(remaining_samples) {}
 
 void ProgressMeter::Begin(absl::string_view phase, int epoch, int64_t done, int64_t total) {
-  training_ = phase == "train";
+  training_ = phase == "train" || phase == "find_lr";
   phase_samples_ = 0;
   phase_start_ = clock_.Monotonic();
   progress_.set_phase(std::string(phase));

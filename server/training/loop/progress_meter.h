@@ -17,7 +17,8 @@ class ProgressMeter {
   // `remaining_samples`: training samples of the whole run still to come, from `epoch` 0 on.
   ProgressMeter(EventSink& sink, Clock& clock, int epochs, int64_t remaining_samples);
 
-  // "train", "validate" or "test", over `total` samples, of which `done` were done before.
+  // "train", "find_lr", "statistics", "validate" or "test", over `total` samples, of which `done`
+  // were done before.
   void Begin(absl::string_view phase, int epoch, int64_t done, int64_t total);
   void Add(int64_t samples);
   void End();

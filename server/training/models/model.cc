@@ -15,6 +15,7 @@ at::Tensor Model::AddParameter(const std::string& name, at::Tensor tensor, bool 
 
 at::Tensor Model::AddBuffer(const std::string& name, at::Tensor tensor) {
   buffers_.push_back({name, tensor});
+  buffer_stages_.push_back(stage_);
   return tensor;
 }
 
@@ -49,6 +50,17 @@ void Model::SetLayerDecay(double decay) {
 std::string Model::Head() const {
   const std::string& bias = parameters_.back().name;
   return bias.substr(0, bias.rfind('.'));
+}
+
+std::vector<at::Tensor> Model::TrainedStatistics() const {
+  std::vector<at::Tensor> statistics;
+  for (size_t i = 0; i < buffers_.size(); ++i) {
+    const at::Tensor& tensor = buffers_[i].tensor;
+    if (tensor.is_floating_point() && !frozen_.contains(buffer_stages_[i])) {
+      statistics.push_back(tensor);
+    }
+  }
+  return statistics;
 }
 
 std::vector<NamedTensor> Model::State() const {

@@ -48,6 +48,8 @@ class Model {
   // weights will.
   at::Tensor Forward(const at::Tensor& input);
 
+  spec::Precision precision() const { return precision_; }
+
   // Batch statistics and their running means are updated only in training mode, and nothing is
   // dropped at random in evaluation mode, unless SetDraw says so.
   void SetTraining(bool training) { training_ = training; }
@@ -72,6 +74,8 @@ class Model {
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::vector<NamedTensor>& buffers() const { return buffers_; }
+  // Running means and variances that training changes: not those of frozen stages.
+  std::vector<at::Tensor> TrainedStatistics() const;
   // Parameters and buffers: what model.safetensors holds. Shares memory with the model.
   std::vector<NamedTensor> State() const;
   int64_t ParameterCount() const;
@@ -102,6 +106,7 @@ class Model {
   StepDraw draw_;
   std::vector<Parameter> parameters_;
   std::vector<NamedTensor> buffers_;
+  std::vector<int> buffer_stages_;  // Of each buffer.
 };
 
 }  // namespace skytrain::training

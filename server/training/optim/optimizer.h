@@ -9,15 +9,18 @@
 
 namespace skytrain::training {
 
-// SGD, Adam or AdamW over a model's parameters that are not frozen, one fused kernel a group:
-// parameters that decay, and norms and biases, which do not; of each learning rate. Not
-// thread-safe. Every such parameter must have a gradient when Step or GradientNorm is called.
+// SGD, Adam, AdamW or Muon over a model's parameters that are not frozen. They are grouped by rule,
+// by learning rate, and by whether they decay (norms and biases do not); a group is one fused
+// kernel, but for Muon's. Muon steps the matrices and convolutions between the first layer and the
+// head; AdamW, with a learning rate of its own, all else. Not thread-safe. Every such parameter
+// must have a gradient when Step or GradientNorm is called.
 class Optimizer {
  public:
   // `model` must be prepared and outlive the optimizer.
   Optimizer(const spec::OptimizerPlan& plan, const Model& model);
 
-  // `base_lr`: of parameters with an lr_scale of 1.
+  // `base_lr`: of parameters with an lr_scale of 1. Of Muon's; AdamW's beside them is the plan's
+  // adamw_lr times base_lr over the plan's lr.
   void Step(double base_lr);
   // Frees the gradients; the next backward pass makes new ones.
   void ClearGradients();
@@ -27,20 +30,28 @@ class Optimizer {
   // Scales the gradients by min(1, max_norm / norm) without waiting for the device.
   void ClipGradients(double max_norm);
 
+  // What is stepped, and the gradients in the same order.
+  std::vector<at::Tensor> Parameters() const;
+  std::vector<at::Tensor> Gradients() const;
+
   // What a checkpoint holds: "exp_avg.NAME" and "exp_avg_sq.NAME" or "momentum_buffer.NAME", and
   // "step" for Adam. Shares memory with the optimizer.
   std::vector<NamedTensor> State() const;
 
  private:
+  using Kind = spec::OptimizerPlan::Kind;
   struct Group {
+    Kind kind = Kind::kSgd;
     double weight_decay = 0.0;
     double lr_scale = 1.0;
     std::vector<at::Tensor> parameters, first, second;
   };
-  Group& GroupOf(const Parameter& parameter);
+  Group& GroupOf(Kind kind, const Parameter& parameter);
+  void StepGroup(Group& group, double lr);
   std::vector<at::Tensor> Gradients(const Group& group) const;
 
   spec::OptimizerPlan plan_;
+  at::ScalarType muon_type_ = at::kFloat;
   std::vector<Group> groups_;
   std::vector<NamedTensor> state_;
   at::Tensor step_;  // float32 scalar, shared by all parameters.

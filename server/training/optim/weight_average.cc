@@ -1,14 +1,14 @@
 #include "server/training/optim/weight_average.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "ATen/ATen.h"
 #include "ATen/core/grad_mode.h"
 
 namespace skytrain::training {
 
-WeightAverage::WeightAverage(double decay, const Model& model)
-    : decay_(decay), state_(model.State()) {
+WeightAverage::WeightAverage(const Model& model) : state_(model.State()) {
   const at::NoGradGuard no_grad;
   for (NamedTensor& named : state_) {
     if (!named.tensor.is_floating_point()) continue;
@@ -19,10 +19,9 @@ WeightAverage::WeightAverage(double decay, const Model& model)
   }
 }
 
-void WeightAverage::Update(int64_t step) {
+void WeightAverage::Take(double share) {
   const at::NoGradGuard no_grad;
-  const double warm = static_cast<double>(1 + step) / static_cast<double>(10 + step);
-  at::_foreach_lerp_(average_, model_, 1.0 - std::min(decay_, warm));
+  at::_foreach_lerp_(average_, model_, share);
 }
 
 std::vector<NamedTensor> WeightAverage::State() const { return state_; }
@@ -34,6 +33,17 @@ void WeightAverage::Exchange() {
     model_[i].copy_(average_[i]);
     average_[i].copy_(kept);
   }
+}
+
+double ExponentialShare(double decay, int64_t step) {
+  const double warm = static_cast<double>(1 + step) / static_cast<double>(10 + step);
+  return 1.0 - std::min(decay, warm);
+}
+
+int EpochsBeforeMean(double start, int epochs) {
+  // 0.7 of 10 is 7, whatever the binary fractions make of it.
+  const int before = static_cast<int>(std::floor(start * epochs + 1e-9));
+  return std::clamp(before, 0, epochs - 1);
 }
 
 }  // namespace skytrain::training

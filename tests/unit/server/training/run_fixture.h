@@ -30,7 +30,14 @@ class ScriptedSink final : public RecordingSink {
     if (step == stop_at) control_.stop = true;
     if (step == checkpoint_at) control_.checkpoint = true;
   }
+  // Asks for a stop when a phase of this name begins in this epoch.
+  void Progress(const v1::Progress& progress) override {
+    RecordingSink::Progress(progress);
+    if (progress.phase() == stop_phase && progress.epoch() == stop_epoch) control_.stop = true;
+  }
   int64_t stop_at = -1, checkpoint_at = -1;
+  std::string stop_phase;
+  int stop_epoch = -1;
 
  private:
   RunControl& control_;
@@ -39,6 +46,8 @@ class ScriptedSink final : public RecordingSink {
 struct Script {
   std::string resume_from = {};
   int64_t stop_at = -1, checkpoint_at = -1;
+  std::string stop_phase = {};
+  int stop_epoch = -1;
 };
 
 struct Ran {
@@ -58,18 +67,19 @@ inline Ran RunTraining(FileSystem& fs, const std::string& folder, const spec::Tr
   ScriptedSink sink(control);
   sink.stop_at = script.stop_at;
   sink.checkpoint_at = script.checkpoint_at;
+  sink.stop_phase = script.stop_phase;
+  sink.stop_epoch = script.stop_epoch;
   CheckpointWriter checkpoints(fs, folder, plan.checkpoint_keep);
   Ran ran;
-  auto trainer =
-      Trainer::Make({plan,
-                     dataset,
-                     c10::Device(c10::kCPU),
-                     sink,
-                     control,
-                     checkpoints,
-                     Clock::Real(),
-                     {"test", "", PrecisionName(plan.precision), "cpu", plan.seed, 1, 1},
-                     init});
+  auto trainer = Trainer::Make({plan,
+                                dataset,
+                                c10::Device(c10::kCPU),
+                                sink,
+                                control,
+                                checkpoints,
+                                Clock::Real(),
+                                {"test", "", PrecisionName(plan.precision), "cpu", plan.seed, 1, 1},
+                                init});
   ran.status = trainer.status();
   if (ran.status.ok() && !script.resume_from.empty()) {
     const auto checkpoint = LoadCheckpoint(fs, script.resume_from);

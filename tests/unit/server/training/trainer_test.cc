@@ -80,6 +80,46 @@ TEST(TrainerTest, ResumedRunEndsWithTheBitsOfAnUnbrokenOne) {
   }
 }
 
+TEST(TrainerTest, MuonAndSharpnessAwareRunsLearnAndResumeBitForBit) {
+  const MemoryDataset set = SmallImages();
+  using Kind = spec::OptimizerPlan::Kind;
+  const struct {
+    Kind kind;
+    double lr, sam_rho;
+    bool adaptive;
+  } cases[] = {{Kind::kMuon, 0.02, 0.0, false},
+               {Kind::kAdamW, 0.01, 0.05, false},
+               {Kind::kMuon, 0.02, 0.5, true}};
+  for (const auto& test : cases) {
+    for (const auto precision : {spec::Precision::kFp32, spec::Precision::kBf16}) {
+      spec::TrainingPlan plan = SmallPlan();
+      plan.epochs = 8;
+      plan.precision = precision;
+      plan.optimizer.kind = test.kind;
+      plan.optimizer.lr = test.lr;
+      plan.optimizer.momentum = 0.95;
+      plan.optimizer.adamw_lr = 0.01;
+      plan.optimizer.sam_rho = test.sam_rho;
+      plan.optimizer.sam_adaptive = test.adaptive;
+      const std::string what =
+          absl::StrCat(test.lr, " rho ", test.sam_rho, " ", PrecisionName(precision));
+      const TempDir dir;
+      const Ran whole = RunTraining(Posix(), dir.File("whole"), plan, set);
+      ASSERT_EQ(whole.outcome.end, v1::COMPLETED) << what << whole.status;
+      EXPECT_GT(whole.outcome.reports[1].accuracy(), 0.9) << what;
+      for (const int64_t stop : {8, 12}) {
+        const std::string folder = dir.File(absl::StrCat("c", stop));
+        const Ran first = RunTraining(Posix(), folder, plan, set, {.stop_at = stop});
+        ASSERT_EQ(first.outcome.end, v1::STOPPED) << what;
+        const Ran second = RunTraining(Posix(), folder + "d", plan, set,
+                                       {.resume_from = absl::StrCat(folder, "/step-", stop)});
+        ASSERT_EQ(second.outcome.end, v1::COMPLETED) << what << second.status;
+        ExpectSameWeights(second.weights, whole.weights, what);
+      }
+    }
+  }
+}
+
 // Masters, not their copies, are what a checkpoint has to hold.
 TEST(TrainerTest, ResumedBf16RunEndsWithTheBitsOfAnUnbrokenOne) {
   const MemoryDataset set = SmallImages();
