@@ -344,7 +344,9 @@ void AttemptSupervisor::Pause(absl::Duration time) {
 bool AttemptSupervisor::End(AttemptVerdict verdict) {
   const v1::Job job = journal_->Copy().job;
   std::optional<v1::Model> model;
-  if (verdict.end == v1::COMPLETED && job.has_experiment()) {
+  // A search for a learning rate makes no model.
+  const bool makes_model = job.has_experiment() && !job.experiment().train().has_find_lr();
+  if (verdict.end == v1::COMPLETED && makes_model) {
     auto published = environment_.options.publish_model(job, number_, dir_.path());
     if (published.ok()) {
       model = *std::move(published);

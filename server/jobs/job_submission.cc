@@ -70,6 +70,10 @@ absl::StatusOr<AdmittedJob> JobSubmission::Check(const Caller& caller,
   } else {
     speed_.EstimateTime("cpu", demand.cpus, admitted.estimate);
   }
+  // Two passes a step.
+  if (admitted.job.experiment().optimizer().has_sam()) {
+    admitted.estimate.set_epoch_seconds(2 * admitted.estimate.epoch_seconds());
+  }
   return admitted;
 }
 

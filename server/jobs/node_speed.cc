@@ -78,6 +78,9 @@ absl::Status NodeSpeed::Learn(const v1::Job& job) const {
   if (rate == job.metrics().end() || !(rate->second > 0) || job.attempts().empty()) {
     return absl::OkStatus();
   }
+  // Other work a step than what is counted.
+  const v1::Optimizer& optimizer = job.experiment().optimizer();
+  if (optimizer.has_sam() || optimizer.has_muon()) return absl::OkStatus();
   const auto& devices = job.attempts().rbegin()->devices();
   if (devices.empty()) return absl::OkStatus();
   const absl::string_view kind = absl::StartsWith(devices[0], "gpu:") ? "gpu" : "cpu";

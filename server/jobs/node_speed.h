@@ -23,7 +23,8 @@ class NodeSpeed {
   void EstimateTime(absl::string_view kind, int devices, v1::Estimate& estimate) const;
 
   // Takes what `job`, which ran to its end, says of its speed into the mean: each measurement
-  // counts for a third. Nothing, where its model is so small that it says nothing about arithmetic.
+  // counts for a third. Nothing, where its model is so small that it says nothing about arithmetic,
+  // or where its steps were more than a pass forward and back (SAM, Muon).
   absl::Status Learn(const v1::Job& job) const;
 
  private:

@@ -195,6 +195,23 @@ TEST(JobRun, ModelThatCannotBePublishedFailsTheJob) {
   EXPECT_THAT(job.termination().message(), HasSubstr("model.json is missing"));
 }
 
+TEST(JobRun, SearchForALearningRateSucceedsWithoutAModel) {
+  JobWorld world;
+  world.options().publish_model = [](const v1::Job&, int, const std::string&) {
+    return absl::StatusOr<v1::Model>(absl::DataLossError("there is none"));
+  };
+  world.launcher().Then(TrainOneStep(0.5));
+  world.Start();
+  v1::CreateJobRequest request = JobWorld::Request("search");
+  v1::Train& train = *request.mutable_job()->mutable_experiment()->mutable_train();
+  train.clear_epochs();
+  train.mutable_find_lr();
+  ASSERT_TRUE(world.jobs().Create(JobWorld::kAna, request).ok());
+  const v1::Job job = world.WaitForEnd("search");
+  EXPECT_EQ(job.state(), v1::SUCCEEDED) << job.termination().message();
+  EXPECT_EQ(job.model(), "");
+}
+
 TEST(JobRun, QueuedJobsStartInTheOrderOfTheirArrival) {
   JobWorld world;
   world.launcher().Then(TrainUntilStopped());

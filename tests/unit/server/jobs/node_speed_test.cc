@@ -65,6 +65,20 @@ TEST(NodeSpeed, IsGuessedUntilAJobWasMeasuredAndKeptOverARestart) {
   EXPECT_NEAR(DryRun(world).epoch_seconds(), (9 + 100 / 300.0) / 2, 0.1);
 }
 
+TEST(NodeSpeed, StepsOfTwoPassesSayNothingOfItAndTakeTwiceAsLong) {
+  JobWorld world;
+  world.launcher().Then(TrainAt(100));
+  world.Start();
+  v1::CreateJobRequest request = JobWorld::Request("flat");
+  request.mutable_job()->mutable_experiment()->mutable_optimizer()->mutable_sam();
+  const auto created = world.jobs().Create(JobWorld::kAna, request);
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_NEAR(created->estimate().epoch_seconds(), 2 * DryRun(world).epoch_seconds(), 1e-6);
+  world.WaitForEnd("flat");
+  world.Restart();
+  EXPECT_FALSE(DryRun(world).speed_measured());
+}
+
 TEST(NodeSpeed, TinyModelsSayNothingOfIt) {
   JobWorld world;
   world.launcher().Then(TrainAt(1e6));
