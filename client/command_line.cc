@@ -49,26 +49,36 @@ struct Parsed : Chosen {
   DialStdioOptions dial_stdio;
 };
 
+// What `submit` and `find-lr` share.
+void AddExperiment(CLI::App& command, SubmitOptions& o) {
+  command.add_option("file", o.file, "The experiment's YAML file; -: stdin")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--set", o.overrides, "Override a key of the file, as in train.epochs=3")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command.add_option("--name", o.name, "The job's name; else made from the experiment's")
+      ->type_name("NAME");
+  command.add_flag("--upload", o.upload, "Send data files that are here and not on the server");
+  command.add_flag("--dry-run", o.dry_run, "Check everything, submit nothing");
+}
+
 void AddSubmit(CLI::App& app, Context& context, Parsed& parsed) {
   SubmitOptions& o = parsed.submit;
   CLI::App* c =
       AddCommand(app, context, parsed, "submit", "Submit an experiment; prints the job's name",
                  [&] { return Submit(context, o); });
-  c->add_option("file", o.file, "The experiment's YAML file; -: stdin")
-      ->required()
-      ->type_name("FILE");
-  c->add_option("--set", o.overrides, "Override a key of the file, as in train.epochs=3")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
-  c->add_option("--name", o.name, "The job's name; else made from the experiment's")
-      ->type_name("NAME");
+  AddExperiment(*c, o);
   c->add_option("--request-id", o.request_id,
                 "Submitting again with the same id gives the same job")
       ->type_name("ID");
-  c->add_flag("--upload", o.upload, "Send data files that are here and not on the server");
-  c->add_flag("--dry-run", o.dry_run, "Check everything, submit nothing");
   auto* wait = c->add_flag("--wait", o.wait, "Wait for the end; exit with the job's code");
   c->add_flag("--watch", o.watch, "Follow it; exit with the job's code")->excludes(wait);
+
+  AddExperiment(*AddCommand(app, context, parsed, "find-lr",
+                            "Look for a learning rate; prints the loss over it and a suggestion",
+                            [&] { return FindLr(context, o); }),
+                o);
 }
 
 void AddLooking(CLI::App& app, Context& context, Parsed& parsed) {

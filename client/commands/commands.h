@@ -27,8 +27,11 @@ struct SubmitOptions {
   bool dry_run = false;
   bool wait = false;
   bool watch = false;
+  bool find_lr = false;  // Look for a learning rate, also where the file does not say so.
 };
 absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options);
+// Submits with find_lr, follows the search to its end, and prints the curve and the suggestion.
+absl::StatusOr<ExitCode> FindLr(Context& context, SubmitOptions options);
 
 struct ListOptions {
   std::vector<std::string> states;  // Any case; empty: all.

@@ -13,6 +13,7 @@
 #include "client/commands/data_argument.h"
 #include "client/commands/follow.h"
 #include "client/commands/pending_request.h"
+#include "client/commands/submission.h"
 #include "client/commands/transfer.h"
 #include "client/render/format.h"
 #include "client/render/job_text.h"
@@ -146,7 +147,8 @@ absl::StatusOr<v1::CreateJobResponse> SendOnce(Context& context, Client& client,
 
 }  // namespace
 
-absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options) {
+absl::StatusOr<v1::CreateJobResponse> SubmitExperiment(Context& context,
+                                                       const SubmitOptions& options) {
   ASSIGN_OR_RETURN(const std::string text, ReadExperiment(options.file));
   v1::CreateJobRequest request;
   v1::Experiment& experiment = *request.mutable_job()->mutable_experiment();
@@ -157,6 +159,7 @@ absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options) 
       !status.ok()) {
     return WithCount(status.message(), ViolationsOf(status).size());
   }
+  if (options.find_lr) experiment.mutable_train()->mutable_find_lr();
   if (!options.name.empty()) RETURN_IF_ERROR(ValidateJobId(options.name));
   request.set_job_id(options.name);
   request.set_validate_only(options.dry_run);
@@ -165,13 +168,19 @@ absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options) 
   if (experiment.data().source_case() != v1::Data::SOURCE_NOT_SET) {
     RETURN_IF_ERROR(Locate(CheckData(context, *client, options.upload, experiment), positions));
   }
-  const absl::StatusOr<v1::CreateJobResponse> response =
+  absl::StatusOr<v1::CreateJobResponse> response =
       SendOnce(context, *client, std::move(request), options.request_id);
   if (!response.ok()) return Locate(response.status(), positions);
-  PrintAccepted(context, *response, options);
+  return response;
+}
+
+absl::StatusOr<ExitCode> Submit(Context& context, const SubmitOptions& options) {
+  ASSIGN_OR_RETURN(const v1::CreateJobResponse response, SubmitExperiment(context, options));
+  PrintAccepted(context, response, options);
   if (options.dry_run) return kExitOk;
 
-  const std::string& job = response->job().name();
+  ASSIGN_OR_RETURN(Client* const client, context.Connect());
+  const std::string& job = response.job().name();
   if (options.watch) {
     return FollowToEnd(context, *client, job, {.text_to_stderr = true}, 0);
   }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "client/render/format.h"
+#include "client/render/lr_curve.h"
 #include "client/render/report.h"
 #include "common/job_states.h"
 #include "common/timestamp.h"
@@ -243,6 +244,9 @@ std::string JobText(const v1::Job& job, const JobDetails& details, absl::Time no
   }
   if (const auto* report = details.Final(); report != nullptr && job.state() == v1::SUCCEEDED) {
     absl::StrAppend(&text, Indented(ConfusionTable(*report, terminal.width)));
+  }
+  if (job.experiment().train().has_find_lr() && job.state() == v1::SUCCEEDED) {
+    absl::StrAppend(&text, Field("suggested", SuggestionText(job)));
   }
   if (job.state() == v1::QUEUED) {
     if (const std::string waits = QueueText(job, now); !waits.empty()) {
