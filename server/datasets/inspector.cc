@@ -1,64 +1,28 @@
 #include "server/datasets/inspector.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/cord.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/clock.h"
 #include "common/errors.h"
 #include "common/file/file_identity.h"
 #include "common/file/file_system.h"
-#include "common/ids.h"
-#include "common/last_line.h"
-#include "common/process/process.h"
 #include "common/process/run_as.h"
 #include "common/status_macros.h"
-#include "google/rpc/error_details.pb.h"
 #include "server/datasets/fingerprint.h"
+#include "server/helper/helper_process.h"
 #include "skytrain/v1/dataset_service.pb.h"
 
 namespace skytrain {
 namespace {
 
-constexpr uint64_t kMaxAnswerBytes = 64 << 20;
+constexpr char kWhat[] = "the inspection of the data set";
 
 absl::Status ProbeFailed(absl::string_view what) {
   return ErrorWithReason(absl::StatusCode::kInternal, "PROBE_FAILED",
-                         absl::StrCat("the inspection of the data set failed: ", what));
-}
-
-absl::Status Draining() {
-  return WithRetryDelay(ErrorWithReason(absl::StatusCode::kUnavailable, "DRAINING",
-                                        "the daemon is stopping. Try again when it is back"),
-                        absl::Seconds(2));
-}
-
-absl::Status StatusFromProto(const google::rpc::Status& proto) {
-  if (proto.code() == 0) return ProbeFailed("it gave no reason");
-  absl::Status status(static_cast<absl::StatusCode>(proto.code()), proto.message());
-  for (const auto& detail : proto.details()) {
-    status.SetPayload(detail.type_url(), absl::Cord(detail.value()));
-  }
-  return status;
-}
-
-std::vector<std::string> Environment() {
-  std::vector<std::string> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
-  return environment;
+                         absl::StrCat(kWhat, " failed: ", what));
 }
 
 // With the rights of `account`, so that it tells nothing of what the user may not see.
@@ -67,13 +31,6 @@ absl::StatusOr<std::string> FingerprintFor(const Account* account, const v1::Dat
   const ScopedFileIdentity identity(account->ids);
   RETURN_IF_ERROR(identity.status());
   return FingerprintOf(data);
-}
-
-// The name is new, and in a user's folder it is made with the user's rights.
-int OpenLog(const std::string& path, const Account* account) {
-  std::optional<ScopedFileIdentity> identity;
-  if (account != nullptr && !identity.emplace(account->ids).status().ok()) return -1;
-  return open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 }
 
 // What people know it by.
@@ -98,44 +55,11 @@ absl::StatusOr<v1::DatasetManifest> ManifestIn(const absl::StatusOr<std::string>
   return manifest;
 }
 
-enum class Ended { kExited, kTimeout, kStopped };
-
-// Waits for the child; kills it at the timeout or when `stop_fd` becomes readable. The child is
-// always reaped.
-Ended WaitForChild(int pid, absl::Duration timeout, int stop_fd, int* wait_status) {
-  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  Ended ended = Ended::kExited;
-  if (pidfd >= 0) {
-    pollfd polled[2] = {{pidfd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
-    const absl::Time deadline = absl::Now() + timeout;
-    int ready = 0;
-    do {
-      const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
-      ready = poll(polled, 2, static_cast<int>(std::max<int64_t>(left, 0)));
-    } while (ready < 0 && errno == EINTR);
-    if ((polled[0].revents & POLLIN) == 0) {
-      ended = ready == 0 ? Ended::kTimeout : Ended::kStopped;
-      kill(pid, SIGKILL);  // Not reaped yet, so the pid is still its own.
-    }
-    close(pidfd);
-  }
-  while (waitpid(pid, wait_status, 0) < 0 && errno == EINTR) {
-  }
-  return ended;
-}
-
 }  // namespace
 
-Inspector::Inspector(Options options)
-    : options_(std::move(options)), stop_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+Inspector::Inspector(Options options) : options_(std::move(options)) {}
 
-Inspector::~Inspector() { close(stop_fd_); }
-
-void Inspector::Shutdown() {
-  const uint64_t one = 1;
-  // The counter cannot overflow, so the write cannot fail.
-  if (write(stop_fd_, &one, sizeof(one)) < 0) errno = 0;
-}
+void Inspector::Shutdown() { stop_.Raise(); }
 
 absl::StatusOr<Inspector::Surroundings> Inspector::Locate(const std::string& owner,
                                                           v1::Data& data) {
@@ -241,72 +165,25 @@ absl::StatusOr<std::string> Inspector::Probe(const google::protobuf::Message& re
                                              const std::vector<std::string>& flags,
                                              const Surroundings& surroundings) {
   FileSystem& fs = *options_.fs;
-  std::string folder = options_.scratch_dir;
-  if (surroundings.account.has_value()) {
-    ASSIGN_OR_RETURN(folder, FolderOf(*surroundings.account, options_.scratch_dir));
-  } else if (const absl::Status made = fs.CreateDir(folder);
-             !made.ok() && !absl::IsAlreadyExists(made)) {
-    return made;
-  }
-  const std::string stem = absl::StrCat(folder, "/", NewUid());
-  RETURN_IF_ERROR(WriteFileAtomically(fs, stem + ".request", request.SerializeAsString()));
-  absl::StatusOr<std::string> answer = RunProbe(stem, flags, surroundings);
-  for (const char* suffix : {".request", ".out", ".log"}) fs.Remove(stem + suffix).IgnoreError();
-  return answer;
-}
-
-absl::StatusOr<std::string> Inspector::RunProbe(const std::string& stem,
-                                                const std::vector<std::string>& flags,
-                                                const Surroundings& surroundings) {
-  FileSystem& fs = *options_.fs;
-  const Account* const account =
-      surroundings.account.has_value() ? &*surroundings.account : nullptr;
-  const std::string out_path = stem + ".out", log_path = stem + ".log";
-  SpawnOptions spawn;
-  spawn.argv = {options_.probe_binary, "--request", stem + ".request", "--out", out_path};
-  spawn.argv.insert(spawn.argv.end(), flags.begin(), flags.end());
+  Helper helper;
+  helper.what = kWhat;
+  helper.failed = "PROBE_FAILED";
+  helper.timed_out = "PROBE_TIMEOUT";
+  helper.fs = &fs;
+  helper.timeout = options_.timeout;
+  if (surroundings.account.has_value()) helper.account = &*surroundings.account;
+  ASSIGN_OR_RETURN(const std::string stem, HelperPath(fs, options_.scratch_dir, helper.account));
+  helper.out_path = stem + ".out";
+  helper.log_path = stem + ".log";
+  helper.argv = {options_.probe_binary, "--request", stem + ".request", "--out", helper.out_path};
+  helper.argv.insert(helper.argv.end(), flags.begin(), flags.end());
   for (const std::string& root : surroundings.roots) {
-    spawn.argv.push_back("--root");
-    spawn.argv.push_back(root);
+    helper.argv.push_back("--root");
+    helper.argv.push_back(root);
   }
-  spawn.environment = Environment();
-  if (account != nullptr) {
-    spawn.argv.push_back("--run-as");
-    spawn.argv.push_back(FormatRunAs(account->ids));
-    spawn.environment = EnvironmentFor(*account, spawn.environment);
-    spawn.working_dir = "/";
-  }
-  spawn.new_process_group = true;  // Ctrl-C in the daemon's terminal is the daemon's business.
-  const int log_fd = OpenLog(log_path, account);
-  spawn.stderr_fd = log_fd;
-  const absl::StatusOr<int> pid = Spawn(spawn);
-  if (log_fd >= 0) close(log_fd);
-  if (!pid.ok()) return ProbeFailed(pid.status().message());
-
-  int wait_status = 0;
-  switch (WaitForChild(*pid, options_.timeout, stop_fd_, &wait_status)) {
-    case Ended::kTimeout:
-      return ErrorWithReason(absl::StatusCode::kDeadlineExceeded, "PROBE_TIMEOUT",
-                             absl::StrCat("the inspection of the data set took longer than ",
-                                          absl::FormatDuration(options_.timeout)));
-    case Ended::kStopped:
-      return Draining();
-    case Ended::kExited:
-      break;
-  }
-  const int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
-  if (code != 0 && code != 1) {
-    const std::string how = code >= 0 ? absl::StrCat("exit code ", code)
-                                      : absl::StrCat("killed by signal ", WTERMSIG(wait_status));
-    const std::string said = LastLine(fs.ReadFile(log_path, 1 << 20).value_or(""));
-    return ProbeFailed(said.empty() ? how : absl::StrCat(how, "; it said: ", said));
-  }
-  ASSIGN_OR_RETURN(const std::string answer, fs.ReadFile(out_path, kMaxAnswerBytes));
-  if (code == 1) {
-    google::rpc::Status status;
-    if (!status.ParseFromString(answer)) return ProbeFailed("its answer cannot be read");
-    return StatusFromProto(status);
-  }
+  RETURN_IF_ERROR(WriteFileAtomically(fs, stem + ".request", request.SerializeAsString()));
+  absl::StatusOr<std::string> answer = RunHelper(helper, stop_);
+  for (const char* suffix : {".request", ".out", ".log"}) fs.Remove(stem + suffix).IgnoreError();
   return answer;
 }
 

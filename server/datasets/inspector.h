@@ -14,6 +14,7 @@
 #include "common/file/file_system.h"
 #include "common/mutex.h"
 #include "server/accounts/account.h"
+#include "server/helper/helper_process.h"
 #include "skytrain/v1/dataset.pb.h"
 #include "skytrain/v1/dataset_service.pb.h"
 #include "skytrain/v1/experiment.pb.h"
@@ -45,7 +46,6 @@ class Inspector {
     std::function<absl::StatusOr<Account>(const std::string& owner)> account_of;
   };
   explicit Inspector(Options options);
-  ~Inspector();
 
   // Callers that ask for the same set at the same time share one probe. The errors are the probe's
   // (NOT_FOUND DATA_NOT_FOUND, INVALID_ARGUMENT DATA_INVALID, PERMISSION_DENIED
@@ -88,14 +88,11 @@ class Inspector {
   absl::StatusOr<std::string> Probe(const google::protobuf::Message& request,
                                     const std::vector<std::string>& flags,
                                     const Surroundings& surroundings);
-  absl::StatusOr<std::string> RunProbe(const std::string& stem,
-                                       const std::vector<std::string>& flags,
-                                       const Surroundings& surroundings);
   void Remember(const std::string& key, const v1::DatasetManifest& manifest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Options options_;
-  const int stop_fd_;  // eventfd: readable once Shutdown was called.
+  HelperStop stop_;
 
   Mutex mu_;
   CondVar landed_;

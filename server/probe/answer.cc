@@ -1,24 +1,10 @@
 #include "server/probe/answer.h"
 
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "google/rpc/error_details.pb.h"
 #include "server/spec/check.h"
 #include "server/spec/violations.h"
 
 namespace skytrain {
-
-std::string SerializedStatus(const absl::Status& status) {
-  google::rpc::Status wire;
-  wire.set_code(status.raw_code());
-  wire.set_message(std::string(status.message()));
-  status.ForEachPayload([&wire](absl::string_view type_url, const absl::Cord& payload) {
-    auto* detail = wire.add_details();
-    detail->set_type_url(std::string(type_url));
-    detail->set_value(std::string(payload));
-  });
-  return wire.SerializeAsString();
-}
 
 std::string Summary(const v1::DatasetManifest& manifest) {
   const auto grouped = &spec::Violations::Grouped;

@@ -17,6 +17,7 @@
 
 #include "common/process/run_as.h"
 #include "common/sanitizers.h"
+#include "common/status_bytes.h"
 #include "common/status_macros.h"
 #include "server/data/dataset.h"
 #include "server/data/preview.h"
@@ -100,7 +101,7 @@ int ServeRequest(const Arguments& arguments) {
   }
   const auto found = Answer(request, arguments.roots);
   const std::string answer =
-      found.ok() ? found->SerializeAsString() : SerializedStatus(found.status());
+      found.ok() ? found->SerializeAsString() : StatusToBytes(found.status());
   if (!WriteFile(arguments.out, answer)) {
     std::cerr << "skytrain-probe: cannot write " << arguments.out << "\n";
     return 2;
