@@ -12,6 +12,7 @@ namespace skytrain::client {
 struct ModelCommands {
   std::string show;
   AliasOptions alias;
+  ImportOptions import;
   std::vector<std::string> names;
 
   // What CLI11 cannot say with its own checks.
@@ -21,7 +22,7 @@ struct ModelCommands {
   }
 };
 
-// `models`, which lists them, and the commands `models list|show|alias|delete`.
+// `models`, which lists them, and the commands `models list|show|import|alias|delete`.
 void AddModels(CLI::App& app, Context& context, Chosen& chosen, ModelCommands& typed);
 
 }  // namespace skytrain::client

@@ -40,6 +40,7 @@
 #include "server/launch/local_launcher.h"
 #include "server/log.h"
 #include "server/metrics/grpc/meter.h"
+#include "server/models/model_importer.h"
 #include "server/models/model_store.h"
 #include "server/retention/collector.h"
 #include "server/rpc/blob_service.h"
@@ -224,7 +225,8 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
                                     Clock::Real());
   Calls calls(authenticator);
   JobServiceImpl job_service(calls, jobs, log, hub, {.spec_bytes = config.max_spec_bytes});
-  ModelServiceImpl model_service(calls, models, jobs);
+  ModelImporter importer(ImporterOptions(config, *uploads, fs), models);
+  ModelServiceImpl model_service(calls, models, importer, jobs);
   BlobServiceImpl blob_service(calls, blobs);
   DatasetServiceImpl dataset_service(calls, datasets);
   Collector collector(CollectorOptions(config, datasets), *database, jobs, *uploads, fs,
@@ -275,6 +277,7 @@ absl::Status Serve(const Config& config, const sigset_t& stop_signals) {
   }
   server->Drain();
   inspector.Shutdown();
+  importer.Shutdown();
   WaitForCalls(*server, stop_signals);
   for (const auto& listener : listeners) listener->Stop();
   server->Stop();

@@ -60,8 +60,8 @@ NodeServiceImpl::Node DescribeNode(const Config& config, const std::vector<v1::D
   node.info.set_hostname(host);
   node.info.mutable_start_time()->set_seconds(absl::ToUnixSeconds(Clock::Real().Now()));
   for (const std::string& root : config.data_roots) node.info.add_data_roots(root);
-  for (const char* capability :
-       {"suspend", "queue", "filter", "upload", "metrics", "metric_stride", "gc", "datasets"}) {
+  for (const char* capability : {"suspend", "queue", "filter", "upload", "metrics", "metric_stride",
+                                 "gc", "datasets", "import"}) {
     node.info.add_capabilities(capability);
   }
   node.info.set_mode(std::string(ModeName(config.mode)));
@@ -120,6 +120,7 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
     std::string dir = models.DirOf(model);
     return ModelLocation{std::move(model), std::move(dir)};
   };
+  options.is_imported_model = [&models](const std::string& id) { return models.IsImported(id); };
   options.experiment_of_model = [&models](const v1::Model& model) {
     return models.ExperimentOf(model);
   };
@@ -176,6 +177,22 @@ BlobStore::FindJobFiles FilesOfJobs(const Config& config, JobManager& jobs, File
     found.fs = &fs;
     return found;
   };
+}
+
+ModelImporter::Options ImporterOptions(const Config& config, UploadStore& uploads, FileSystem& fs) {
+  ModelImporter::Options options;
+  options.worker_binary = config.worker_binary;
+  options.scratch_dir = config.work_dir + "/probe";
+  options.fs = &fs;
+  if (config.mode == Mode::kSite) options.account_of = FindAccount;
+  options.locate_blob = [&uploads, name = NamesForOwners(config)](
+                            const std::string& owner,
+                            const std::string& sha256) -> absl::StatusOr<std::string> {
+    ASSIGN_OR_RETURN(const std::string path, uploads.PathForJob(sha256, owner));
+    if (!name) return path;
+    return name(owner, path, sha256);
+  };
+  return options;
 }
 
 LocalLauncher::Options LauncherOptions(const Config& config) {

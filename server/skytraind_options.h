@@ -11,6 +11,7 @@
 #include "server/devices/gpu_guard.h"
 #include "server/jobs/job_manager.h"
 #include "server/launch/local_launcher.h"
+#include "server/models/model_importer.h"
 #include "server/models/model_store.h"
 #include "server/retention/collector.h"
 #include "server/rpc/node_service.h"
@@ -34,6 +35,7 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
 UploadStore::Options UploadOptions(const Config& config);
 Collector::Options CollectorOptions(const Config& config, DatasetRegistry& datasets);
 // `fs`: for what lies in work_dir.
+ModelImporter::Options ImporterOptions(const Config& config, UploadStore& uploads, FileSystem& fs);
 Inspector::Options InspectorOptions(const Config& config, UploadStore& uploads, FileSystem& fs);
 // Finds the files of jobs that succeeded. `fs`: for what lies in work_dir.
 BlobStore::FindJobFiles FilesOfJobs(const Config& config, JobManager& jobs, FileSystem& fs);

@@ -22,6 +22,7 @@ namespace skytrain::client {
 namespace {
 
 constexpr absl::Duration kDeadline = absl::Seconds(20);
+constexpr absl::Duration kImportDeadline = absl::Minutes(12);  // Above the server's own.
 // The server reads the header of every image of the set, once.
 constexpr absl::Duration kInspectDeadline = absl::Minutes(30);
 constexpr int kPageSize = 500;
@@ -342,6 +343,13 @@ absl::StatusOr<std::vector<v1::Model>> Client::ListModels() {
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
   return models;
+}
+
+absl::StatusOr<v1::Model> Client::ImportModel(const v1::ImportModelRequest& request) {
+  v1::Model model;
+  RETURN_IF_ERROR(stubs_->Call(*this, stubs_->models, &v1::ModelService::Stub::ImportModel, request,
+                               model, kImportDeadline));
+  return model;
 }
 
 absl::StatusOr<v1::Model> Client::SetModelAlias(const std::string& name, const std::string& alias) {

@@ -67,6 +67,7 @@ class Client {
   absl::StatusOr<v1::Model> GetModel(const std::string& name);
   absl::StatusOr<std::vector<v1::Model>> ListModels();
   // UNIMPLEMENTED, here and below: the server is an older one.
+  absl::StatusOr<v1::Model> ImportModel(const v1::ImportModelRequest& request);
   absl::StatusOr<v1::Model> SetModelAlias(const std::string& name, const std::string& alias);
   absl::Status DeleteModelAlias(const std::string& name);
   absl::Status DeleteModel(const std::string& name);

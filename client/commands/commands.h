@@ -164,6 +164,21 @@ absl::StatusOr<ExitCode> DeleteDatasets(Context& context, const std::vector<std:
 
 absl::StatusOr<ExitCode> ListModels(Context& context);
 absl::StatusOr<ExitCode> ShowModel(Context& context, const std::string& what);
+struct ImportOptions {
+  std::string file;          // Safetensors.
+  std::string architecture;  // See ParseArchitecture.
+  bool cifar_stem = false;   // As in v1.Resnet.
+  int width = 0;             // 0: the usual one.
+  std::string name;          // Empty: after the architecture.
+  std::string classes;       // "a,b,c", or a file with one a line; empty: numbers.
+  int size = 224;
+  double center_crop = 0;              // 0: all of the image.
+  std::string normalize = "imagenet";  // Or "none".
+  std::string source;                  // Empty: the file's name.
+  bool dry_run = false;
+};
+// Makes a version of a model of published weights; prints its name.
+absl::StatusOr<ExitCode> ImportModel(Context& context, const ImportOptions& options);
 struct AliasOptions {
   std::string model;  // With `remove`: NAME@ALIAS.
   std::string alias;

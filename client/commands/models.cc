@@ -1,4 +1,4 @@
-// `models list`, `show`, `alias` and `delete`.
+// `models list`, `show`, `alias` and `delete`. (`import` is in model_import.cc.)
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/commands/arguments.h"

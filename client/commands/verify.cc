@@ -34,6 +34,18 @@ absl::StatusOr<std::string> WeightDigest(Client& client, const v1::Job& job) {
   return absl::DataLossError(absl::StrCat(ShortName(model.name()), " has no ", kWeights));
 }
 
+// No job is there of the name: it may be that of a model that has none.
+absl::Status CheckIsNoImport(Client& client, const std::string& typed) {
+  const absl::StatusOr<ModelName> name = ParseModelName(typed);
+  if (!name.ok()) return absl::OkStatus();
+  const absl::StatusOr<v1::Model> model = client.GetModel(name->ToString());
+  if (!model.ok() || !model->job().empty()) return absl::OkStatus();
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "NO_JOB",
+                         absl::StrCat(name->model,
+                                      " is imported: no job trained it, so there is "
+                                      "nothing to run again"));
+}
+
 // Follows the second run and, once it has done `stop_at` steps, sets it aside and lets it go on.
 class Interrupter final : public JobFollower {
  public:
@@ -125,7 +137,11 @@ void Print(Context& context, const Verdict& v) {
 absl::StatusOr<ExitCode> Verify(Context& context, const VerifyOptions& options) {
   ASSIGN_OR_RETURN(const std::string name, JobArgument(options.job));
   ASSIGN_OR_RETURN(Client* const client, context.Connect());
-  ASSIGN_OR_RETURN(const v1::Job job, client->GetJob(name));
+  const absl::StatusOr<v1::Job> found = client->GetJob(name);
+  if (absl::IsNotFound(found.status())) {
+    RETURN_IF_ERROR(CheckIsNoImport(*client, options.job));
+  }
+  ASSIGN_OR_RETURN(const v1::Job job, found);
   Verdict verdict;
   verdict.job = job.name();
   ASSIGN_OR_RETURN(verdict.digest, WeightDigest(*client, job));

@@ -1,5 +1,6 @@
 #include "client/render/model_text.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,16 @@ namespace {
 
 void AddLine(std::string& text, absl::string_view what, absl::string_view value) {
   text += FieldLine(what, value, 9);
+}
+
+// Of ImageNet's thousand the first are enough.
+std::string ClassesText(const v1::Model& model) {
+  constexpr int kMost = 50;
+  const int shown = std::min(model.classes_size(), kMost);
+  const std::string names =
+      Printable(absl::StrJoin(model.classes().begin(), model.classes().begin() + shown, ", "));
+  if (shown == model.classes_size()) return names;
+  return absl::StrCat(names, ", … (", FormatCount(model.classes_size()), " in all)");
 }
 
 std::string DataText(const v1::Model& model) {
@@ -32,10 +43,16 @@ std::string ModelText(const v1::Model& model, absl::Time now, const Terminal& te
                    FormatMillions(model.parameters()), " parameters; of ", Printable(model.owner()),
                    ", ", FormatAge(now - ToTime(model.create_time())), " ago\n");
   AddLine(text, "aliases", Printable(absl::StrJoin(model.aliases(), ", ")));
-  AddLine(text, "job", ShortName(model.job()));
+  if (model.job().empty()) {
+    AddLine(
+        text, "source",
+        absl::StrCat("imported", model.source().empty() ? "" : ": ", Printable(model.source())));
+  } else {
+    AddLine(text, "job", ShortName(model.job()));
+  }
   AddLine(text, "parent", ShortName(model.parent()));
   AddLine(text, "data", DataText(model));
-  AddLine(text, "classes", Printable(absl::StrJoin(model.classes(), ", ")));
+  AddLine(text, "classes", ClassesText(model));
   for (const v1::EvaluationReport& report : model.reports()) {
     AddLine(text, Printable(report.split()), ReportLine(report));
   }

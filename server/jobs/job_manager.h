@@ -108,6 +108,8 @@ class JobManager {
     // Finds "models/M/versions/N" for a job of `owner`. MODEL_NOT_FOUND.
     std::function<absl::StatusOr<ModelLocation>(const std::string& owner, const std::string& name)>
         find_model;
+    // Whether a model of this name was imported, so that no job may have the name. May be empty.
+    std::function<absl::StatusOr<bool>(const std::string& id)> is_imported_model;
     // What its card says that it was trained by. MODEL_CORRUPT.
     std::function<absl::StatusOr<v1::Experiment>(const v1::Model& model)> experiment_of_model;
     StateOutbox outbox;  // May be empty: nobody is told of state changes.

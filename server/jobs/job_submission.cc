@@ -22,6 +22,16 @@ absl::Status JobExists(absl::string_view job_id) {
                          absl::StrCat("there is already a job '", job_id, "'"));
 }
 
+// The model of a job has the job's name, and may not be the next version of an import.
+absl::Status CheckIsNoImport(const JobManager::Options& options, const std::string& job_id) {
+  if (job_id.empty() || !options.is_imported_model) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const bool imported, options.is_imported_model(job_id));
+  if (!imported) return absl::OkStatus();
+  return ErrorWithReason(absl::StatusCode::kAlreadyExists, "MODEL_TAKEN",
+                         absl::StrCat("there is an imported model ", job_id,
+                                      ", and a job's model has its name: choose another one"));
+}
+
 absl::Status RequestIdReused(absl::string_view request_id) {
   return ErrorWithReason(
       absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
@@ -63,6 +73,7 @@ absl::StatusOr<v1::CreateJobResponse> JobSubmission::Create(const Caller& caller
 absl::StatusOr<AdmittedJob> JobSubmission::Check(const Caller& caller,
                                                  const v1::CreateJobRequest& request) {
   if (options_.account_of) RETURN_IF_ERROR(options_.account_of(caller.owner).status());
+  RETURN_IF_ERROR(CheckIsNoImport(options_, request.job_id()));
   ASSIGN_OR_RETURN(AdmittedJob admitted, Admit(options_, request, caller.owner));
   const Demand demand = DemandOf(admitted.job, options_.cpu_slots);
   if (demand.gpus > 0) {

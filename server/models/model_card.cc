@@ -141,6 +141,8 @@ absl::Status ReadModelCard(absl::string_view text, v1::Model* model, std::string
   RETURN_IF_ERROR(ReadText(card, "data_fingerprint",
                            [&](std::string v) { model->set_data_fingerprint(std::move(v)); }));
   RETURN_IF_ERROR(ReadText(card, "parent", [&](std::string v) { model->set_parent(v); }));
+  RETURN_IF_ERROR(
+      ReadText(card, "source", [&](std::string v) { model->set_source(std::move(v)); }));
   RETURN_IF_ERROR(ReadText(card, "sha256", [&](std::string v) { *weights_sha256 = std::move(v); }));
   return ReadArray(card, "reports",
                    [&](const json& report) { return ReadReport(report, model->add_reports()); });

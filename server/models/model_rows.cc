@@ -3,6 +3,8 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "common/errors.h"
 #include "common/status_macros.h"
 #include "server/store/row_crc.h"
 
@@ -40,6 +42,16 @@ absl::StatusOr<std::optional<ModelRow>> FirstRow(Statement& statement) {
 
 }  // namespace
 
+absl::StatusOr<v1::Model> ModelOf(const ModelRow& row) {
+  v1::Model model;
+  if (row.damaged || !model.ParseFromString(row.proto)) {
+    return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+                           absl::StrCat("the row of model ", row.model, "@", row.version,
+                                        " in the database is damaged"));
+  }
+  return model;
+}
+
 absl::Status InsertModel(Connection& connection, const ModelRow& row) {
   ASSIGN_OR_RETURN(
       Statement insert,
@@ -67,6 +79,20 @@ absl::StatusOr<std::optional<ModelRow>> FindModel(Connection& connection, absl::
           "ORDER BY version DESC LIMIT 1"));
   select.BindText(1, model).Bind(2, version);
   if (owner.has_value()) select.BindText(3, *owner);
+  return FirstRow(select);
+}
+
+absl::StatusOr<std::optional<ModelRow>> FindVersionBut(Connection& connection,
+                                                       absl::string_view model,
+                                                       absl::string_view job_uid,
+                                                       absl::string_view owner) {
+  ASSIGN_OR_RETURN(
+      Statement select,
+      connection.Prepare(
+          "SELECT model, version, job_uid, owner, create_time, proto, crc32c FROM models "
+          "WHERE model = ?1 AND (substr(job_uid, 1, length(?2)) <> ?2 OR owner <> ?3) "
+          "ORDER BY version DESC LIMIT 1"));
+  select.BindText(1, model).BindText(2, job_uid).BindText(3, owner);
   return FirstRow(select);
 }
 

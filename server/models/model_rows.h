@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/store/connection.h"
+#include "skytrain/v1/model.pb.h"
 
 namespace skytrain {
 
@@ -23,12 +24,21 @@ struct ModelRow {
   bool damaged = false;     // As read: its checksum is wrong.
 };
 
+// What the row says. DATA_LOSS (STORE_CORRUPT).
+absl::StatusOr<v1::Model> ModelOf(const ModelRow& row);
+
 // ALREADY_EXISTS when the version is taken or the job has published before.
 absl::Status InsertModel(Connection& connection, const ModelRow& row);
 // version 0: the newest. `owner` nullopt: of anybody.
 absl::StatusOr<std::optional<ModelRow>> FindModel(Connection& connection, absl::string_view model,
                                                   int version,
                                                   const std::optional<std::string>& owner);
+// Any version of the model whose job_uid does not begin with `job_uid`, or whose owner is not
+// `owner`.
+absl::StatusOr<std::optional<ModelRow>> FindVersionBut(Connection& connection,
+                                                       absl::string_view model,
+                                                       absl::string_view job_uid,
+                                                       absl::string_view owner);
 absl::StatusOr<std::optional<ModelRow>> FindModelOfJob(Connection& connection,
                                                        absl::string_view job_uid);
 

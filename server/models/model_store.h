@@ -37,6 +37,18 @@ class ModelStore {
   absl::StatusOr<v1::Model> Publish(const v1::Job& job, const std::string& attempt_dir)
       ABSL_LOCKS_EXCLUDED(publish_mu_);
 
+  // Publishes `folder`, made of weights from elsewhere, as the next version of `model_id`, which is
+  // new or has nothing but imports of `owner`. The same files once more as the newest version are
+  // that version, so that a call whose answer was lost can be repeated. ALREADY_EXISTS
+  // (MODEL_TAKEN), and the errors of Publish.
+  absl::StatusOr<v1::Model> PublishImport(const std::string& model_id, const std::string& owner,
+                                          const std::string& folder)
+      ABSL_LOCKS_EXCLUDED(publish_mu_);
+  // What PublishImport would say of the name. ALREADY_EXISTS (MODEL_TAKEN).
+  absl::Status CheckImportName(const std::string& model_id, const std::string& owner);
+  // Whether the model has versions that were imported: a job's cannot become another one.
+  absl::StatusOr<bool> IsImported(const std::string& model_id);
+
   // Who asks. For whom it is not visible a model of somebody else does not exist.
   struct Viewer {
     std::string owner;
@@ -73,7 +85,15 @@ class ModelStore {
   absl::StatusOr<Found> Find(const ModelName& name, const Viewer& viewer);
   // The same for a change. NOT_OWNER.
   absl::StatusOr<Found> FindToChange(const ModelName& name, const Viewer& viewer);
-  // Links or copies the attempt's files to models/<id>/<version>/ and describes them in `model`.
+  // Makes the next version of `id` from `folder` and stores its row. `model` says already what the
+  // folder does not.
+  absl::StatusOr<v1::Model> PublishFolder(const std::string& folder, const std::string& id,
+                                          const std::string& job_uid, int last_version,
+                                          v1::Model model)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(publish_mu_);
+  // Whether `folder` has the files of `model` and none besides.
+  absl::StatusOr<bool> HasFilesOf(const v1::Model& model, const std::string& folder);
+  // Links or copies the folder's files to models/<id>/<version>/ and describes them in `model`.
   absl::Status CopyFiles(const std::string& from, const std::string& id, int version,
                          v1::Model* model);
 

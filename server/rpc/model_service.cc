@@ -22,6 +22,18 @@ grpc::ServerUnaryReactor* ModelServiceImpl::ListModels(grpc::CallbackServerConte
   });
 }
 
+grpc::ServerUnaryReactor* ModelServiceImpl::ImportModel(grpc::CallbackServerContext* context,
+                                                        const v1::ImportModelRequest* request,
+                                                        v1::Model* response) {
+  return calls_.RunSlow(context, [=, this](const Caller& caller) -> absl::Status {
+    const auto is_job = [this](const std::string& id) {
+      return jobs_.Get({.owner = "", .admin = true}, id).ok();
+    };
+    ASSIGN_OR_RETURN(*response, importer_.Import(*request, caller.owner, is_job));
+    return absl::OkStatus();
+  });
+}
+
 grpc::ServerUnaryReactor* ModelServiceImpl::SetModelAlias(grpc::CallbackServerContext* context,
                                                           const v1::SetModelAliasRequest* request,
                                                           v1::Model* response) {

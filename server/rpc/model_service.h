@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/models/model_importer.h"
 #include "server/models/model_store.h"
 #include "server/rpc/calls.h"
 #include "skytrain/v1/model_service.grpc.pb.h"
@@ -8,8 +9,8 @@ namespace skytrain {
 
 class ModelServiceImpl final : public v1::ModelService::CallbackService {
  public:
-  ModelServiceImpl(Calls& calls, ModelStore& models, JobManager& jobs)
-      : calls_(calls), models_(models), jobs_(jobs) {}
+  ModelServiceImpl(Calls& calls, ModelStore& models, ModelImporter& importer, JobManager& jobs)
+      : calls_(calls), models_(models), importer_(importer), jobs_(jobs) {}
 
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
                                      const v1::GetModelRequest* request,
@@ -17,6 +18,9 @@ class ModelServiceImpl final : public v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const v1::ListModelsRequest* request,
                                        v1::ListModelsResponse* response) override;
+  grpc::ServerUnaryReactor* ImportModel(grpc::CallbackServerContext* context,
+                                        const v1::ImportModelRequest* request,
+                                        v1::Model* response) override;
   grpc::ServerUnaryReactor* SetModelAlias(grpc::CallbackServerContext* context,
                                           const v1::SetModelAliasRequest* request,
                                           v1::Model* response) override;
@@ -30,6 +34,7 @@ class ModelServiceImpl final : public v1::ModelService::CallbackService {
  private:
   Calls& calls_;
   ModelStore& models_;
+  ModelImporter& importer_;
   JobManager& jobs_;
 };
 

@@ -18,6 +18,7 @@
 #include "common/spool/spool_queue.h"
 #include "server/training/attempt_run.h"
 #include "server/worker/control_watcher.h"
+#include "server/worker/import_command.h"
 
 namespace skytrain {
 namespace {
@@ -71,6 +72,7 @@ int RunRank(const AttemptDir& dir, int rank) {
 }  // namespace skytrain
 
 int main(int argc, char** argv) {
+  if (argc > 1 && absl::string_view(argv[1]) == "--import") return skytrain::RunImport(argc, argv);
   skytrain::BlockControlSignals();
   if (argc != 3 || absl::string_view(argv[1]) != "--attempt") {
     return skytrain::Fail("usage: skytrain-worker --attempt DIR");

@@ -70,7 +70,7 @@ class ClientTest(unittest.TestCase):
 
     def test_help_of_groups_lists_their_commands(self):
         for group, commands in (("datasets", ("add", "upload", "list", "show", "preview", "delete")),
-                                ("models", ("list", "show", "alias", "delete"))):
+                                ("models", ("list", "show", "import", "alias", "delete"))):
             text = self.run_client(group, "--help").stdout
             self.assertIn(f"skytrain {group} ", text)
             for command in commands:

@@ -59,7 +59,7 @@ TEST_F(HygieneTest, ServerInfoTellsAgePhaseTimeAndDisk) {
   EXPECT_EQ(info.api_minor(), 3);
   EXPECT_THAT(info.capabilities(),
               ::testing::UnorderedElementsAre("suspend", "queue", "filter", "upload", "metrics",
-                                              "metric_stride", "gc", "datasets"));
+                                              "metric_stride", "gc", "datasets", "import"));
   EXPECT_EQ(info.phase(), v1::ServerInfo::PHASE_SERVING);
   EXPECT_LT(absl::AbsDuration(absl::Now() - ToTime(info.time())), absl::Minutes(1));
   EXPECT_GT(info.disk().total_bytes(), info.disk().free_bytes());

@@ -67,6 +67,7 @@ ModelCard Parse(const Json& json) {
   card.epoch = json.at("epoch").get<int>();
   for (const Json& report : json.at("reports")) card.reports.push_back(ReportFromJson(report));
   card.job = json.at("job").get<std::string>();
+  card.source = json.value("source", "");
   card.build = json.at("build").get<std::string>();
   card.torch_version = json.at("torch_version").get<std::string>();
   card.instruction_set = json.at("instruction_set").get<std::string>();
@@ -165,6 +166,7 @@ std::string ToJson(const ModelCard& card) {
     json["targets"] = {
         {"names", card.targets}, {"mean", card.target_mean}, {"std", card.target_deviation}};
   }
+  if (!card.source.empty()) json["source"] = card.source;
   // Lineage: the model whose weights training started from.
   if (card.experiment.has_init()) json["parent"] = card.experiment.init().model();
   return json.dump(2) + "\n";

@@ -30,7 +30,8 @@ struct ModelCard {
   int64_t step = 0;  // Of the published weights.
   int epoch = 0;
   std::vector<v1::EvaluationReport> reports;  // Of the published weights.
-  std::string job;
+  std::string job;                            // Empty: imported.
+  std::string source;                         // Where imported weights come from.
   std::string build;
   std::string torch_version;
   std::string instruction_set;

@@ -64,13 +64,18 @@ Normalisation OfTable(const data::Dataset& dataset) {
 
 }  // namespace
 
+Normalisation FixedNormalisation(bool imagenet) {
+  if (!imagenet) return {{0.0, 0.0, 0.0}, {1.0, 1.0, 1.0}};
+  return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
+}
+
 Normalisation MakeNormalisation(const spec::ViewPlan& view, const data::Dataset& dataset) {
   if (dataset.pixels().empty()) return OfTable(dataset);
   switch (view.normalize) {
     case spec::ViewPlan::Normalize::kImagenet:
-      return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
+      return FixedNormalisation(/*imagenet=*/true);
     case spec::ViewPlan::Normalize::kNone:
-      return {{0.0, 0.0, 0.0}, {1.0, 1.0, 1.0}};
+      return FixedNormalisation(/*imagenet=*/false);
     case spec::ViewPlan::Normalize::kModel:  // The model's card has the numbers.
     case spec::ViewPlan::Normalize::kDataset:
       break;

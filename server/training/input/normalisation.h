@@ -14,6 +14,9 @@ struct Normalisation {
   std::vector<double> deviation;  // Never 0.
 };
 
+// For images, whatever the data: ImageNet's constants, or, where not `imagenet`, 0 and 1.
+Normalisation FixedNormalisation(bool imagenet);
+
 // From the train split of `dataset`, ImageNet's constants, or 0 and 1, as `view` says. Tables are
 // always standardised by their train split. Exact: images are counted in histograms of bytes.
 Normalisation MakeNormalisation(const spec::ViewPlan& view, const data::Dataset& dataset);
