@@ -255,6 +255,9 @@ std::string JobText(const v1::Job& job, const JobDetails& details, absl::Time no
   }
   absl::StrAppend(&text, Field("data", DataText(job, details)));
   if (job.has_evaluation()) absl::StrAppend(&text, Field("of", EvaluatedText(job.evaluation())));
+  if (details.data.has_value() && details.data->leaked() > 0) {
+    absl::StrAppend(&text, Field("warning", LeakText(*details.data)));
+  }
   if (!job.owner().empty()) absl::StrAppend(&text, Field("owner", Printable(job.owner())));
   if (!job.metrics().empty() && !IsTerminal(job.state())) {
     absl::StrAppend(&text, Field("metrics", MetricsText(job)));
@@ -282,6 +285,19 @@ std::string SplitsText(int64_t train, int64_t validation, int64_t test, int clas
   std::string text = absl::StrJoin(parts, ", ");
   if (classes > 0) absl::StrAppend(&text, "; ", classes, " classes");
   return text;
+}
+
+std::string LeakText(const v1::DataSummary& data) {
+  if (data.leaked() == 0) return "";
+  constexpr int kNamed = 3;
+  std::vector<std::string> names;
+  for (int i = 0; i < data.leaked_names_size() && i < kNamed; ++i) {
+    names.push_back(data.leaked_names(i));
+  }
+  if (data.leaked() > static_cast<int64_t>(names.size())) names.push_back("…");
+  return Printable(absl::StrCat(Plural(data.leaked(), "image"), " of validation or test ",
+                                data.leaked() == 1 ? "is" : "are", " also in train",
+                                names.empty() ? "" : ": ", absl::StrJoin(names, "; ")));
 }
 
 std::string AcceptedText(const v1::CreateJobResponse& response, bool dry_run) {

@@ -25,6 +25,9 @@ struct JobDetails {
   const v1::EvaluationReport* Final() const;
 };
 
+// "3 images of validation or test are also in train: b (test) is a (train), …"; empty: none are.
+std::string LeakText(const v1::DataSummary& data);
+
 // `show`, and the end of `watch`: what it is, how it stands, what it found, what to do next.
 // `file`: the experiment's file, for hints; may be empty.
 std::string JobText(const v1::Job& job, const JobDetails& details, absl::Time now,

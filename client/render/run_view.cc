@@ -61,6 +61,7 @@ std::string RunView::Apply(const v1::Event& event) {
         absl::StrAppend(&line, "; ", FormatCount(data.skipped()), " skipped (",
                         Printable(absl::StrJoin(data.skipped_names(), ", ")), ")");
       }
+      if (data.leaked() > 0) absl::StrAppend(&line, "\nwarning: ", LeakText(data));
       return absl::StrCat(line, "\n");
     }
     default:

@@ -23,8 +23,9 @@ struct CacheIndex {
   std::vector<int32_t> labels;         // Into classes; 0 where there are none.
   std::vector<int32_t> sample_splits;  // Into splits; -1: none.
   std::vector<std::string> target_names;
-  std::vector<float> targets;  // [samples, target_names]
-  std::vector<float> weights;  // One a sample, or empty.
+  std::vector<float> targets;     // [samples, target_names]
+  std::vector<float> weights;     // One a sample, or empty.
+  std::vector<uint64_t> digests;  // Hash64 of the pixels of each sample.
 };
 
 // A cache file (format: README.md), mapped read-only. Immutable, so thread-safe.

@@ -77,6 +77,7 @@ std::string EncodeIndex(const CacheIndex& index, const std::vector<uint32_t>& ch
   PutStrings(bytes, index.target_names);
   PutArray(bytes, index.targets);
   PutArray(bytes, index.weights);
+  PutArray(bytes, index.digests);
   return bytes;
 }
 
@@ -90,6 +91,7 @@ absl::Status DecodeIndex(absl::string_view bytes, uint64_t count, CacheIndex& in
               GetStrings(bytes, index.ids) && GetArray(bytes, index.labels) &&
               GetArray(bytes, index.sample_splits) && GetStrings(bytes, index.target_names) &&
               GetArray(bytes, index.targets) && GetArray(bytes, index.weights) &&
+              GetArray(bytes, index.digests) && index.digests.size() == count &&
               index.ids.size() == count && index.labels.size() == count &&
               index.sample_splits.size() == count &&
               index.targets.size() == count * index.target_names.size() &&

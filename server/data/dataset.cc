@@ -15,6 +15,7 @@
 #include "server/data/cache.h"
 #include "server/data/data_errors.h"
 #include "server/data/decode.h"
+#include "server/data/duplicates.h"
 #include "server/data/groups.h"
 #include "server/data/image.h"
 #include "server/data/label_noise.h"
@@ -110,6 +111,12 @@ class OpenedSet : public Dataset {
     const absl::Status divided = DivideClasses(own_names, own_splits, options);
     // Samples that are left out keep their place and are in no split: nobody looks at their labels.
     for (int32_t& label : labels_) label = std::max(label, 0);
+    // Before labels are made wrong on purpose.
+    if (divided.ok() && cache_ != nullptr) {
+      Leaks leaks = FindLeaks(*this, cache_->index().digests);
+      leaked_ = leaks.count;
+      leaked_names_ = std::move(leaks.names);
+    }
     if (divided.ok() && options.data.has_label_noise()) {
       noisy_labels_ = AddLabelNoise(options.data.label_noise(), static_cast<int>(classes_.size()),
                                     train_, labels_);

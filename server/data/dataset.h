@@ -54,6 +54,11 @@ class Dataset {
   // Train samples whose label data.label_noise changed.
   int64_t noisy_labels() const { return noisy_labels_; }
 
+  // Images of validation and test that, pixel for pixel on the canvas, are also among train, and
+  // the first twenty pairs of them. Not looked for in tables.
+  int64_t leaked() const { return leaked_; }
+  const std::vector<std::string>& leaked_names() const { return leaked_names_; }
+
   const v1::DatasetManifest& manifest() const { return manifest_; }
   int64_t skipped() const { return skipped_; }
   const std::vector<std::string>& skipped_names() const { return skipped_names_; }
@@ -69,8 +74,8 @@ class Dataset {
   std::vector<int64_t> train_, validation_, test_;
   v1::DatasetManifest manifest_;
   int64_t noisy_labels_ = 0;
-  int64_t skipped_ = 0;
-  std::vector<std::string> skipped_names_;
+  int64_t skipped_ = 0, leaked_ = 0;
+  std::vector<std::string> skipped_names_, leaked_names_;
 };
 
 struct OpenOptions {

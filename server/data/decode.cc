@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "common/digest/hash64.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
 #include "server/data/cache.h"
@@ -51,7 +52,8 @@ class Progress {
 };
 
 CacheIndex MakeIndex(const SampleIndex& index, const Sources& sources,
-                     const std::vector<ImageReport>& reports, std::vector<int64_t>& slots) {
+                     const std::vector<ImageReport>& reports, const std::vector<uint64_t>& digests,
+                     std::vector<int64_t>& slots) {
   CacheIndex out;
   out.manifest = MakeManifest(index, sources, reports);
   out.classes = index.classes;
@@ -66,6 +68,7 @@ CacheIndex MakeIndex(const SampleIndex& index, const Sources& sources,
     out.sample_splits.push_back(index.samples[i].split);
     out.targets.insert(out.targets.end(), index.targets.begin() + i * columns,
                        index.targets.begin() + (i + 1) * columns);
+    out.digests.push_back(digests[i]);
     if (!index.weights.empty()) out.weights.push_back(index.weights[i]);
   }
   return out;
@@ -79,6 +82,7 @@ absl::Status DecodeIntoCache(const SampleIndex& index, const Sources& sources, c
   const int side = CanvasSize(view);
   ASSIGN_OR_RETURN(const auto writer, CacheWriter::Create(path, total, side));
   std::vector<ImageReport> reports(index.samples.size());
+  std::vector<uint64_t> digests(index.samples.size());
   Progress progress(options.progress, total);
   std::atomic<bool> stopped{false};
   Mutex mu;
@@ -92,6 +96,7 @@ absl::Status DecodeIntoCache(const SampleIndex& index, const Sources& sources, c
     canvas.resize(size_t{3} * side * side);
     reports[i] = ReportOf(DecodeToCanvas(bytes, view, canvas.data()));
     if (reports[i].problem.empty()) {
+      digests[i] = Hash64({reinterpret_cast<const char*>(canvas.data()), canvas.size()});
       const absl::Status put = writer->PutImage(static_cast<int64_t>(i), canvas.data());
       if (!put.ok()) {
         MutexLock lock(mu);
@@ -108,7 +113,7 @@ absl::Status DecodeIntoCache(const SampleIndex& index, const Sources& sources, c
     RETURN_IF_ERROR(write_error);
   }
   std::vector<int64_t> slots;
-  const CacheIndex cache_index = MakeIndex(index, sources, reports, slots);
+  const CacheIndex cache_index = MakeIndex(index, sources, reports, digests, slots);
   return writer->Commit(slots, cache_index);
 }
 

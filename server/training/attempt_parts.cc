@@ -60,6 +60,9 @@ absl::Status WriteSummary(EventSink& sink, const data::Dataset& dataset) {
   for (size_t i = 0; i < dataset.skipped_names().size() && i < 20; ++i) {
     summary.add_skipped_names(dataset.skipped_names()[i]);
   }
+  summary.set_leaked(dataset.leaked());
+  summary.mutable_leaked_names()->Assign(dataset.leaked_names().begin(),
+                                         dataset.leaked_names().end());
   summary.set_digest(dataset.manifest().fingerprint());
   return sink.Write(event, /*sync=*/false);
 }

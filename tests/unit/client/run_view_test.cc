@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "client/render/job_text.h"
 #include "client/render/live_lines.h"
 
@@ -43,6 +44,25 @@ v1::Event State(v1::JobState to, const std::string& message = "") {
   event.mutable_state()->set_to(to);
   event.mutable_state()->set_message(message);
   return event;
+}
+
+TEST(RunView, WarnsOfImagesThatBothTrainAndTest) {
+  v1::Event event;
+  v1::DataSummary& data = *event.mutable_data();
+  data.set_train(30);
+  data.set_test(10);
+  data.set_leaked(5);
+  for (const char* id : {"b", "d", "f", "h", "j"}) {
+    data.add_leaked_names(absl::StrCat(id, " (test) is a (train)"));
+  }
+  RunView view(Terminal{});
+  EXPECT_EQ(view.Apply(event),
+            "data: 30 train, 10 test\nwarning: 5 images of validation or test are also in train: "
+            "b (test) is a (train); d (test) is a (train); f (test) is a (train); …\n");
+  JobDetails details;
+  details.Apply(event);
+  EXPECT_THAT(JobText({}, details, absl::UnixEpoch(), Terminal{}),
+              HasSubstr("5 images of validation or test are also in train: b (test)"));
 }
 
 TEST(RunView, OffATerminalOneLineAnEpoch) {
