@@ -1,3 +1,6 @@
+// Questions, answers and names of columns: those of Zoobot's catalogs, as galaxy_datasets/shared/
+// label_metadata.py of github.com/mwalmsley/galaxy-datasets lists them. What leads to a question:
+// the papers that decision_tree.h names.
 #include "absl/strings/str_cat.h"
 #include "server/spec/decision_tree.h"
 
@@ -98,6 +101,110 @@ v1::DecisionTree Decals(const std::string& suffix) {
       .Tree();
 }
 
+// GZD-1 and GZD-2, whose questions had other answers than GZD-5's.
+v1::DecisionTree DecalsDr12() {
+  return TreeBuilder("-dr12")
+      .Ask("smooth-or-featured", {"smooth", "featured-or-disk", "artifact"})
+      .Ask("disk-edge-on", {"yes", "no"}, {{"smooth-or-featured", "featured-or-disk"}})
+      .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("bar", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("bulge-size", {"dominant", "obvious", "none"}, {{"disk-edge-on", "no"}})
+      .Ask("how-rounded", {"completely", "in-between", "cigar-shaped"},
+           {{"smooth-or-featured", "smooth"}})
+      .Ask("edge-on-bulge", {"boxy", "none", "rounded"}, {{"disk-edge-on", "yes"}})
+      .Ask("spiral-winding", {"tight", "medium", "loose"}, {{"has-spiral-arms", "yes"}})
+      .Ask("spiral-arm-count", {"1", "2", "3", "4", "more-than-4"}, {{"has-spiral-arms", "yes"}})
+      .Ask("merging", {"neither", "tidal-debris", "both", "merger"},
+           {{"smooth-or-featured", "smooth"}, {"smooth-or-featured", "featured-or-disk"}})
+      .Tree();
+}
+
+// Without the questions on how clumps lie and which is brightest, which its catalog leaves out.
+v1::DecisionTree Hubble() {
+  return TreeBuilder("-hubble")
+      .Ask("smooth-or-featured", {"smooth", "features", "artifact"})
+      .Ask("how-rounded", {"completely", "in-between", "cigar-shaped"},
+           {{"smooth-or-featured", "smooth"}})
+      .Ask("clumpy-appearance", {"yes", "no"}, {{"smooth-or-featured", "features"}})
+      .Ask("clump-count", {"1", "2", "3", "4", "5-plus", "cant-tell"},
+           {{"clumpy-appearance", "yes"}})
+      .Ask("disk-edge-on", {"yes", "no"}, {{"clumpy-appearance", "no"}})
+      .Ask("bulge-shape", {"rounded", "boxy", "none"}, {{"disk-edge-on", "yes"}})
+      .Ask("bar", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("spiral-winding", {"tight", "medium", "loose"}, {{"has-spiral-arms", "yes"}})
+      .Ask("spiral-arm-count", {"1", "2", "3", "4", "5-plus", "cant-tell"},
+           {{"has-spiral-arms", "yes"}})
+      .Ask("bulge-size", {"none", "just-noticeable", "obvious", "dominant"},
+           {{"disk-edge-on", "no"}})
+      .Ask("galaxy-symmetrical", {"yes", "no"}, {{"clumpy-appearance", "yes"}})
+      .Ask("clumps-embedded-larger-object", {"yes", "no"}, {{"clumpy-appearance", "yes"}})
+      .Tree();
+}
+
+v1::DecisionTree Candels() {
+  return TreeBuilder("-candels")
+      .Ask("smooth-or-featured", {"smooth", "features", "artifact"})
+      .Ask("how-rounded", {"completely", "in-between", "cigar-shaped"},
+           {{"smooth-or-featured", "smooth"}})
+      .Ask("clumpy-appearance", {"yes", "no"}, {{"smooth-or-featured", "features"}})
+      .Ask("clump-count", {"1", "2", "3", "4", "5-plus", "cant-tell"},
+           {{"clumpy-appearance", "yes"}})
+      .Ask("disk-edge-on", {"yes", "no"}, {{"clumpy-appearance", "no"}})
+      .Ask("edge-on-bulge", {"yes", "no"}, {{"disk-edge-on", "yes"}})
+      .Ask("bar", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("spiral-winding", {"tight", "medium", "loose"}, {{"has-spiral-arms", "yes"}})
+      .Ask("spiral-arm-count", {"1", "2", "3", "4", "5-plus", "cant-tell"},
+           {{"has-spiral-arms", "yes"}})
+      .Ask("bulge-size", {"none", "obvious", "dominant"}, {{"disk-edge-on", "no"}})
+      .Ask("merging", {"merger", "tidal-debris", "both", "neither"},
+           {{"smooth-or-featured", "smooth"}, {"smooth-or-featured", "features"}})
+      .Tree();
+}
+
+// GZD-5's with clumps, and problems instead of artifacts. JWST's is the same.
+v1::DecisionTree CosmicDawn(const std::string& suffix) {
+  return TreeBuilder(suffix)
+      .Ask("smooth-or-featured", {"smooth", "featured-or-disk", "problem"})
+      .Ask("disk-edge-on", {"yes", "no"}, {{"smooth-or-featured", "featured-or-disk"}})
+      .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("bar", {"strong", "weak", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("bulge-size", {"dominant", "large", "moderate", "small", "none"},
+           {{"disk-edge-on", "no"}})
+      .Ask("how-rounded", {"round", "in-between", "cigar-shaped"},
+           {{"smooth-or-featured", "smooth"}})
+      .Ask("edge-on-bulge", {"boxy", "none", "rounded"}, {{"disk-edge-on", "yes"}})
+      .Ask("spiral-winding", {"tight", "medium", "loose"}, {{"has-spiral-arms", "yes"}})
+      .Ask("spiral-arm-count", {"1", "2", "3", "4", "more-than-4", "cant-tell"},
+           {{"has-spiral-arms", "yes"}})
+      .Ask("merging", {"none", "minor-disturbance", "major-disturbance", "merger"},
+           {{"smooth-or-featured", "smooth"}, {"smooth-or-featured", "featured-or-disk"}})
+      .Ask("clumps", {"yes", "no"}, {{"disk-edge-on", "no"}})
+      .Ask("problem", {"star", "artifact", "zoom"}, {{"smooth-or-featured", "problem"}})
+      .Ask("artifact", {"satellite", "scattered", "diffraction", "ray", "saturation", "other"},
+           {{"problem", "artifact"}})
+      .Tree();
+}
+
+v1::DecisionTree Rings() { return TreeBuilder("").Ask("ring", {"yes", "no"}).Tree(); }
+
+// Every campaign's tree beside the others'; a galaxy has votes in those that asked about it.
+v1::DecisionTree Evo() {
+  v1::DecisionTree all;
+  const std::pair<const char*, v1::DecisionTree> campaigns[] = {
+      {"-dr12", DecalsDr12()}, {"-dr5", Decals("-dr5")}, {"-dr8", Decals("-dr8")},  {"-gz2", Gz2()},
+      {"-candels", Candels()}, {"-hubble", Hubble()},    {"-cd", CosmicDawn("-cd")}};
+  for (const auto& [suffix, tree] : campaigns) {
+    for (const v1::DecisionTree::Question& asked : tree.questions()) {
+      v1::DecisionTree::Question& question = *all.add_questions();
+      question = asked;
+      question.set_name(asked.name() + suffix);
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 v1::DecisionTree BuiltinTree(const std::string& name) {
@@ -106,6 +213,13 @@ v1::DecisionTree BuiltinTree(const std::string& name) {
   if (name == "decals") return Decals("");
   if (name == "decals_dr5") return Decals("-dr5");
   if (name == "decals_dr8") return Decals("-dr8");
+  if (name == "decals_dr12") return DecalsDr12();
+  if (name == "gz_hubble") return Hubble();
+  if (name == "gz_candels") return Candels();
+  if (name == "gz_cosmic_dawn") return CosmicDawn("-cd");
+  if (name == "gz_jwst") return CosmicDawn("-jwst");
+  if (name == "gz_rings") return Rings();
+  if (name == "gz_evo") return Evo();
   return {};
 }
 

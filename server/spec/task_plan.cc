@@ -104,7 +104,10 @@ TaskPlan PlanVoteFractions(const v1::VoteFractions& task, Violations& v) {
 TaskPlan PlanVoteCounts(const v1::VoteCounts& task, Violations& v) {
   TaskPlan plan;
   plan.kind = TaskPlan::Kind::kVoteCounts;
-  PlanVotes("task.vote_counts", task, "gz2, decals, decals_dr5, decals_dr8", plan, v);
+  PlanVotes("task.vote_counts", task,
+            "gz2, decals, decals_dr5, decals_dr8, decals_dr12, gz_hubble, gz_candels, "
+            "gz_cosmic_dawn, gz_jwst, gz_rings, gz_evo",
+            plan, v);
   plan.targets.empty_is_zero = task.missing() == v1::VoteCounts::MISSING_ZERO_VOTES;
   if (!v1::VoteCounts::Loss_IsValid(task.loss())) {
     v.Add("task.vote_counts.loss", "must be dirichlet_multinomial");

@@ -72,6 +72,54 @@ TEST(PlanTask, TreesOfGalaxyZooNameTheColumnsOfTheirCatalogs) {
                   .targets.empty_is_zero);
 }
 
+TEST(PlanTask, EveryCampaignOfGalaxyZooHasItsTree) {
+  for (const auto& [name, questions, columns, first, last] :
+       {std::tuple{"decals_dr12", 10, 30, "smooth-or-featured-dr12_smooth", "merging-dr12_merger"},
+        std::tuple{"gz_hubble", 13, 40, "smooth-or-featured-hubble_smooth",
+                   "clumps-embedded-larger-object-hubble_no"},
+        std::tuple{"gz_candels", 12, 38, "smooth-or-featured-candels_smooth",
+                   "merging-candels_neither"},
+        std::tuple{"gz_cosmic_dawn", 13, 45, "smooth-or-featured-cd_smooth", "artifact-cd_other"},
+        std::tuple{"gz_jwst", 13, 45, "smooth-or-featured-jwst_smooth", "artifact-jwst_other"},
+        std::tuple{"gz_rings", 1, 2, "ring_yes", "ring_no"},
+        std::tuple{"gz_evo", 78, 251, "smooth-or-featured-dr12_smooth", "artifact-cd_other"}}) {
+    // Planned refuses a question that no answer of the tree leads to, and answers that come twice.
+    const TaskPlan plan = Planned(
+        absl::StrCat("vote_counts { builtin_tree: '", name, "' missing: MISSING_ZERO_VOTES }"));
+    EXPECT_EQ(plan.tree.questions.size(), questions) << name;
+    EXPECT_EQ(plan.targets.values.size(), columns) << name;
+    EXPECT_EQ(plan.targets.values.front(), first);
+    EXPECT_EQ(plan.targets.values.back(), last);
+  }
+}
+
+TEST(PlanTask, EachCampaignOfGzEvoBeginsWithAQuestionForAll) {
+  const TaskPlan plan =
+      Planned("vote_counts { builtin_tree: 'gz_evo' missing: MISSING_ZERO_VOTES }");
+  std::vector<std::string> roots;
+  for (const TreePlan::Question& question : plan.tree.questions) {
+    if (question.after.empty()) roots.push_back(question.name);
+    // What leads to a question is of its own campaign.
+    const std::string suffix = question.name.substr(question.name.rfind('-'));
+    for (const int answer : question.after) {
+      EXPECT_THAT(plan.targets.values[answer], HasSubstr(suffix + "_")) << question.name;
+    }
+  }
+  EXPECT_THAT(roots, UnorderedElementsAre("smooth-or-featured-dr12", "smooth-or-featured-dr5",
+                                          "smooth-or-featured-dr8", "smooth-or-featured-gz2",
+                                          "smooth-or-featured-candels", "smooth-or-featured-hubble",
+                                          "smooth-or-featured-cd"));
+}
+
+TEST(PlanTask, HubblesFeaturesAreClumpyBeforeTheyAreDisks) {
+  const TaskPlan plan = Planned("vote_counts { builtin_tree: 'gz_hubble' }");
+  for (const TreePlan::Question& question : plan.tree.questions) {
+    if (question.name != "disk-edge-on") continue;
+    ASSERT_EQ(question.after.size(), 1);
+    EXPECT_EQ(plan.targets.values[question.after[0]], "clumpy-appearance-hubble_no");
+  }
+}
+
 TEST(PlanTask, QuestionsOfATreeAreOrderedByWhatLeadsToThem) {
   const TaskPlan plan = Planned(R"(vote_counts { tree {
       questions { name: 'arms' answers: ['one', 'two'] after: 'spiral' }
