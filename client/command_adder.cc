@@ -50,10 +50,4 @@ CLI::App* AddCommand(CLI::App& app, Context& context, Chosen& chosen, const std:
   return command;
 }
 
-CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& what) {
-  CLI::App* group = app.add_subcommand(name, what);
-  group->require_subcommand(1);
-  return group;
-}
-
 }  // namespace skytrain::client

@@ -24,7 +24,5 @@ void AddServerOptions(CLI::App& command, Context& context);
 // A command with the options that all have. Everything given must outlive the parse.
 CLI::App* AddCommand(CLI::App& app, Context& context, Chosen& chosen, const std::string& name,
                      const std::string& what, Run run);
-// One that only holds others: `skytrain datasets list`.
-CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& what);
 
 }  // namespace skytrain::client

@@ -266,7 +266,12 @@ std::string UsageError(const CLI::App& app, const CLI::ParseError& error,
   const auto word = std::find_if(words.begin(), words.end(), [](const std::string& text) {
     return !text.empty() && text.front() != '-';
   });
-  if (word == words.end() || error.get_name() != "RequiredError") {
+  // A group that is a command too misses no command: it does not expect the word. The name of that
+  // error is the group's.
+  const bool extra = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+  const bool unknown = word != words.end() &&
+                       (error.get_name() == "RequiredError" || (extra && word == words.begin()));
+  if (!unknown) {
     return absl::StrCat(words.empty() ? "name a command" : error.what(), "\nSee: ", line,
                         " --help\n");
   }

@@ -71,7 +71,10 @@ void AddPolicies(CLI::App& command, bool& skip_unmatched, bool& skip_corrupt) {
 }
 
 void AddDatasets(CLI::App& app, Context& context, Chosen& chosen, DatasetCommands& typed) {
-  CLI::App& group = *AddGroup(app, "datasets", "Name data sets, and look into them");
+  const Run list = [&context] { return ListDatasets(context); };
+  CLI::App& group = *AddCommand(app, context, chosen, "datasets",
+                                "List data sets, name them, and look into them", list);
+  group.require_subcommand(0, 1);
   AddRegistration(*AddCommand(group, context, chosen, "add",
                               "Give data on the server a name, once nothing is wrong with them",
                               [&] { return AddDataset(context, typed.add); }),
@@ -81,8 +84,7 @@ void AddDatasets(CLI::App& app, Context& context, Chosen& chosen, DatasetCommand
       *AddCommand(group, context, chosen, "upload", "Send data that are here, and give them a name",
                   [&] { return AddDataset(context, typed.upload); }),
       typed.upload, "Here: an archive, a table, or archives with images of a table");
-  AddCommand(group, context, chosen, "list", "List what is registered",
-             [&] { return ListDatasets(context); });
+  AddCommand(group, context, chosen, "list", "List what is registered", list);
   CLI::App* c = AddCommand(group, context, chosen, "show",
                            "Show a data set: its classes, counts, splits and problems",
                            [&] { return ShowDataset(context, typed.show); });

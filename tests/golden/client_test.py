@@ -61,7 +61,8 @@ class ClientTest(unittest.TestCase):
     def test_groups_of_commands_name_the_nearest_and_their_help(self):
         self.assertEqual(self.run_client("datasets", "lsit", code=2).stderr,
                          "there is no command 'lsit'; did you mean 'list'?\nSee: skytrain datasets --help\n")
-        self.assertEqual(self.run_client("datasets", code=2).stderr, "name a command\nSee: skytrain datasets --help\n")
+        self.assertEqual(self.run_client("models", "lsit", code=2).stderr,
+                         "there is no command 'lsit'; did you mean 'list'?\nSee: skytrain models --help\n")
         self.assertEqual(self.run_client("datasets", "show", code=2).stderr,
                          "data is required\nSee: skytrain datasets show --help\n")
         self.assertIn("See: skytrain models delete --help\n", self.run_client("models", "delete", code=2).stderr)

@@ -62,6 +62,7 @@ class DatasetsTest(unittest.TestCase):
             self.assertIn(part, text)
         self.add("faithful", DATA / "iris.csv", "--target", "Species")
         self.assertEqual(self.names(), ["faithful", "gz/three"])
+        self.assertEqual(self.node.run("datasets").stdout, self.node.run("datasets", "list").stdout)
         self.assertRegex(self.node.run("datasets", "list").stdout, r"gz/three +900 images, 3 classes +\S+galaxies3\.tar")
         shown = self.node.json("datasets", "show", "gz/three")
         self.assertEqual((shown["count"], shown["registered"]["name"], shown["changed"]), (900, "gz/three", False))
