@@ -87,6 +87,8 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
   void Release() override {
     subscription_.reset();
     lag_.reset();
+    slot_.reset();  // A Step that ends at this moment may hold the stream for longer than the
+                    // service lives.
   }
 
   // Finds the job, subscribes, and learns where it begins and ends. Once.
@@ -102,7 +104,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
 
   const Sources sources_;
   const Caller caller_;
-  const std::unique_ptr<WatchSlots::Slot> slot_;
+  std::unique_ptr<WatchSlots::Slot> slot_;
   const v1::WatchEventsRequest request_;
 
   // Set by the hub's callback.
