@@ -1,10 +1,12 @@
 // Images in the rows of an array.
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
@@ -166,7 +168,35 @@ absl::StatusOr<const ArrayInfo*> ChooseLabels(const ArrayFile& file) {
       absl::StrCat(Quotable(file.path()), " has no array \"labels\"; it holds ", Contents(file)));
 }
 
-// Rows of `array` without a word about them.
+// Adds arrays of floating point numbers named "ra" and "dec", one a row, to `table`.
+absl::Status AddPositions(const ArrayFile& file, TextTable& table) {
+  for (const char* name : {"ra", "dec"}) {
+    const ArrayInfo* array = file.Find(name);
+    if (array == nullptr || IsInteger(array->type) || array->shape.size() != 1 ||
+        array->rows() != static_cast<int64_t>(table.rows())) {
+      continue;
+    }
+    std::string bytes;
+    RETURN_IF_ERROR(file.ReadRows(*array, 0, array->rows(), bytes));
+    table.header.emplace_back(name);
+    std::vector<std::string>& column = table.columns.emplace_back();
+    const size_t size = SizeOf(array->type);
+    for (size_t at = 0; at < bytes.size(); at += size) {
+      double degrees;
+      if (array->type == ElementType::kFloat32) {
+        float value;
+        std::memcpy(&value, bytes.data() + at, sizeof(value));
+        degrees = value;
+      } else {
+        std::memcpy(&degrees, bytes.data() + at, sizeof(degrees));
+      }
+      column.push_back(absl::StrFormat("%.17g", degrees));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Rows of `array` without a label.
 absl::StatusOr<LabelledImages> RowsOf(std::shared_ptr<ArrayFile> file, const ArrayInfo& array) {
   ASSIGN_OR_RETURN(const Layout layout, LayoutOf(*file, array));
   constexpr int64_t kMostImages = 20'000'000;
@@ -182,6 +212,7 @@ absl::StatusOr<LabelledImages> RowsOf(std::shared_ptr<ArrayFile> file, const Arr
     found.ids.push_back(absl::StrCat(row));
     found.table.lines.push_back(row);
   }
+  RETURN_IF_ERROR(AddPositions(*file, found.table));
   found.container = std::make_unique<ArrayImages>(std::move(file), array, layout);
   return found;
 }
@@ -201,7 +232,7 @@ absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> images,
   // `labels` may be the same file: it lives as long as the container.
   ASSIGN_OR_RETURN(LabelledImages found, RowsOf(std::move(images), *image_array));
   ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ReadIntegers(labels, *label_array));
-  found.table.header = {"labels"};
+  found.table.header.emplace_back("labels");
   std::vector<std::string>& labels_column = found.table.columns.emplace_back();
   for (const int64_t number : numbers) labels_column.push_back(absl::StrCat(number));
   return found;

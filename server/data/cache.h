@@ -25,6 +25,7 @@ struct CacheIndex {
   std::vector<std::string> target_names;
   std::vector<float> targets;     // [samples, target_names]
   std::vector<float> weights;     // One a sample, or empty.
+  std::vector<double> positions;  // [samples, 2]: as Dataset::positions, or empty.
   std::vector<uint64_t> digests;  // Hash64 of the pixels of each sample.
 };
 

@@ -43,6 +43,7 @@ class OpenedSet : public Dataset {
     target_names_ = std::move(index.target_names);
     targets_ = std::move(index.targets);
     weights_ = std::move(index.weights);
+    positions_ = std::move(index.positions);
     for (const auto& problem : manifest_.problems()) {
       if (problem.kind() != "corrupt" && problem.kind() != "image_without_label" &&
           problem.kind() != "label_without_image") {

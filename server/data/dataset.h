@@ -43,6 +43,9 @@ class Dataset {
   const std::vector<std::string>& target_names() const { return target_names_; }
   // Of each sample in the loss, 0 or greater: [count], or empty where all weigh the same.
   absl::Span<const float> weights() const { return weights_; }
+  // Right ascension and declination of each sample in degrees, as in the catalog: float64
+  // [count, 2], or empty where it has none. NaN: not known.
+  absl::Span<const double> positions() const { return positions_; }
   const std::vector<std::string>& ids() const {
     return ids_;
   }  // One a sample: file stem, id column, or row number.
@@ -70,6 +73,7 @@ class Dataset {
   int columns_ = 0;
   std::vector<int32_t> labels_;
   std::vector<float> targets_, weights_;
+  std::vector<double> positions_;
   std::vector<std::string> classes_, target_names_, ids_;
   std::vector<int64_t> train_, validation_, test_;
   v1::DatasetManifest manifest_;

@@ -9,6 +9,7 @@
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
 #include "server/data/image_names.h"
+#include "server/data/positions.h"
 #include "server/data/sample_index.h"
 #include "server/data/split_tables.h"
 #include "server/data/table_values.h"
@@ -24,9 +25,10 @@ constexpr size_t kMostSplits = 64;
 struct Columns {
   size_t id = 0;
   std::optional<size_t> split, weight;
-  std::vector<size_t> file;      // Names of the images, where ids are not.
-  std::optional<size_t> target;  // With the class.
-  std::vector<size_t> values;    // With numbers, where there are no classes.
+  std::vector<size_t> file;                           // Names of the images, where ids are not.
+  std::optional<size_t> target;                       // With the class.
+  std::vector<size_t> values;                         // With numbers, where there are no classes.
+  std::optional<std::pair<size_t, size_t>> position;  // Right ascension, declination.
 };
 
 absl::Status FindTargets(const TextTable& table, const spec::TargetColumns& targets,
@@ -50,6 +52,9 @@ absl::Status FindOnlyOther(const TextTable& table, Columns& columns) {
   for (size_t c = 0; c < table.header.size(); ++c) {
     if (c == columns.id || c == columns.split || c == columns.weight) continue;
     if (std::find(columns.file.begin(), columns.file.end(), c) != columns.file.end()) continue;
+    if (columns.position && (c == columns.position->first || c == columns.position->second)) {
+      continue;
+    }
     others.push_back(table.header[c]);
     columns.target = c;
   }
@@ -73,6 +78,7 @@ absl::StatusOr<Columns> FindColumns(const TextTable& table, const v1::Files& fil
   for (const std::string& name : files.file()) {
     ASSIGN_OR_RETURN(columns.file.emplace_back(), table.Column(name, "data.files.file"));
   }
+  columns.position = FindPositionColumns(table);
   RETURN_IF_ERROR(FindTargets(table, targets, columns));
   if (targets.unlabelled) return columns;
   if (columns.values.empty() && !columns.target) RETURN_IF_ERROR(FindOnlyOther(table, columns));
@@ -217,6 +223,10 @@ class TableJoiner {
       ASSIGN_OR_RETURN(const float weight, WeightIn(table_, row, *columns_.weight));
       index_.weights.push_back(weight);
     }
+    if (columns_.position) {
+      index_.positions.push_back(DegreesIn(table_, row, columns_.position->first));
+      index_.positions.push_back(DegreesIn(table_, row, columns_.position->second));
+    }
     return absl::OkStatus();
   }
 
@@ -243,6 +253,7 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
     wanted = {files.id(), files.split(), files.weight(), targets.class_column};
     wanted.insert(targets.values.begin(), targets.values.end());
     wanted.insert(files.file().begin(), files.file().end());
+    wanted.insert(PositionColumnNames().begin(), PositionColumnNames().end());
   }
   ASSIGN_OR_RETURN(TextTable table, ReadTable(table_path, wanted));
   ASSIGN_OR_RETURN(const SplitOfId split_of_id,

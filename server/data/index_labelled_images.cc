@@ -1,5 +1,6 @@
 // Sets of files that bring their images' labels along.
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "server/data/data_errors.h"
 #include "server/data/labelled_images.h"
 #include "server/data/paths.h"
+#include "server/data/positions.h"
 #include "server/data/sample_index.h"
 #include "server/data/table_values.h"
 #include "server/spec/class_plan.h"
@@ -131,6 +133,7 @@ class Combiner {
     RETURN_IF_ERROR(CollectNames());
     for (size_t p = 0; p < parts_.size(); ++p) RETURN_IF_ERROR(Add(p));
     index_.images = static_cast<int64_t>(index_.samples.size());
+    if (!positions_known_) index_.positions.clear();
     return std::move(index_);
   }
 
@@ -187,6 +190,9 @@ class Combiner {
     const std::string name = part.path.substr(part.path.rfind('/') + 1);
     const TextTable& table = images.table;
     const std::vector<size_t>& columns = columns_[number];
+    const auto position = FindPositionColumns(table);
+    positions_known_ |= position.has_value();
+    constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
     const int32_t split_number =
         split == index_.splits.end() ? -1 : static_cast<int32_t>(split - index_.splits.begin());
     for (size_t i = 0; i < images.ids.size(); ++i) {
@@ -208,6 +214,8 @@ class Combiner {
           ASSIGN_OR_RETURN(const float value, TargetIn(table, i, columns[c], targets_));
           index_.targets.push_back(value);
         }
+        index_.positions.push_back(position ? DegreesIn(table, i, position->first) : kUnknown);
+        index_.positions.push_back(position ? DegreesIn(table, i, position->second) : kUnknown);
       }
     }
     for (const v1::DatasetManifest::Problem& problem : images.problems) {
@@ -229,6 +237,7 @@ class Combiner {
   std::vector<std::vector<size_t>> columns_;
   std::map<std::string, int32_t> class_numbers_;
   absl::flat_hash_set<std::string> ids_;
+  bool positions_known_ = false;  // Of any part.
 };
 
 }  // namespace

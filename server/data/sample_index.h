@@ -35,6 +35,7 @@ struct SampleIndex {
   std::vector<std::string> target_names;  // Its columns with numbers.
   std::vector<float> targets;             // [samples, target_names]
   std::vector<float> weights;             // Of the samples in the loss; empty: all alike.
+  std::vector<double> positions;          // [samples, 2]: as Dataset::positions.
   int64_t images = 0, rows = 0;           // Found in all, for messages.
 
   const Entry& entry_of(const Sample& sample) const {

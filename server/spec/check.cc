@@ -17,6 +17,7 @@
 #include "server/spec/init_check.h"
 #include "server/spec/model_check.h"
 #include "server/spec/optimizer_plan.h"
+#include "server/spec/output_plan.h"
 #include "server/spec/split_plan.h"
 #include "server/spec/stretch_check.h"
 #include "server/spec/task_plan.h"
@@ -26,6 +27,7 @@
 namespace skytrain::spec {
 namespace {
 
+constexpr int kMistakesShown = 48;
 constexpr int kMaxNameLength = 40;
 constexpr size_t kMaxLabels = 64, kMaxLabelLength = 63;
 
@@ -181,6 +183,8 @@ absl::StatusOr<TrainingPlan> MakePlan(const v1::Experiment& experiment) {
   plan.model = PlanModel(experiment.model(), plan.view.size, data.has_image(), v);
   if (experiment.has_init()) plan.init = PlanInit(experiment.init(), plan.model, v);
   PlanTrain(experiment.train(), plan, v);
+  plan.output = PlanOutput(experiment.output(), {OutputPlan::Format::kCsv, kMistakesShown},
+                           /*images=*/plan.view.size > 0, v);
   plan.optimizer = PlanOptimizer(experiment.optimizer(), plan.model, v);
   plan.schedule = PlanSchedule(experiment.schedule(), plan, v);
   CheckResources(experiment.resources(), v);

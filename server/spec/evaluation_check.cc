@@ -9,34 +9,23 @@
 #include "common/ids.h"
 #include "common/status_macros.h"
 #include "server/spec/check.h"
+#include "server/spec/output_plan.h"
 
 namespace skytrain::spec {
 namespace {
 
 constexpr int kMostModels = 64;  // Besides the first.
 constexpr int kMostPasses = 1000;
-constexpr int kMostMistakes = 400;
 
 void CheckOutput(const v1::Evaluation& evaluation, Violations& v) {
-  const v1::Output& output = evaluation.output();
-  const bool written = output.predictions() != v1::Output::FORMAT_UNSPECIFIED &&
-                       output.predictions() != v1::Output::FORMAT_NONE;
-  if (!v1::Output::Format_IsValid(output.predictions())) {
-    v.Add("output.predictions", "is no format that this server knows");
-  }
-  if (output.features() && !written) {
-    v.Add("output.features", "needs output.predictions, of whose rows they are a column");
-  }
-  if (output.features() && output.predictions() == v1::Output::FORMAT_JSON_LINES) {
-    v.Add("output.features", "is for csv and parquet, not for json_lines");
-  }
-  v.Range("output.mistakes", output.mistakes(), 0, kMostMistakes);
+  // Whether the model sees images is known only later.
+  const OutputPlan output = PlanOutput(evaluation.output(), {}, /*images=*/true, v);
   if (!evaluation.unlabelled()) return;
-  if (!written) {
+  if (output.predictions == OutputPlan::Format::kNone) {
     v.Add("output.predictions",
           "required with unlabelled: nothing is measured, so nothing would be left of the job");
   }
-  if (output.mistakes() > 0) {
+  if (output.mistakes > 0) {
     v.Add("output.mistakes", "must be 0 with unlabelled: without labels nothing is a mistake");
   }
   if (!evaluation.split().empty()) {

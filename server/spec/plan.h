@@ -130,6 +130,16 @@ struct EarlyStopPlan {
   double min_delta = 0.0;
 };
 
+// What a job writes besides weights and metrics.
+struct OutputPlan {
+  enum class Format { kNone, kCsv, kParquet, kJsonLines };
+  Format predictions = Format::kNone;
+  bool features = false;
+  int mistakes = 0;  // Images on the sheet; 0: none is written.
+  // Is there anything to write?
+  bool Any() const { return predictions != Format::kNone || mistakes > 0; }
+};
+
 // A mean of the weights at the ends of the epochs after `start` of them all.
 struct SwaPlan {
   double start = 0.75;
@@ -165,6 +175,7 @@ struct TrainingPlan {
   int micro_batch = 0;  // 0: batch_size.
   EarlyStopPlan early_stop;
   double ema_decay = 0.0;  // 0: no average.
+  OutputPlan output;
   std::optional<SwaPlan> swa;
   std::optional<FindLrPlan> find_lr;  // Instead of training.
   int gpus = 0;

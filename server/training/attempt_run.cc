@@ -27,7 +27,10 @@
 #include "server/training/checkpoint/model_folder.h"
 #include "server/training/evaluation_run.h"
 #include "server/training/gpu/gpu_plugin.h"
-#include "server/training/loop/predictions.h"
+#include "server/training/loop/evaluate.h"
+#include "server/training/loop/output_files.h"
+#include "server/training/loop/predictor.h"
+#include "server/training/loop/progress_meter.h"
 #include "server/training/loop/trainer.h"
 #include "server/training/precision.h"
 
@@ -86,6 +89,37 @@ absl::StatusOr<std::string> ResolveCheckpoint(FileSystem& fs, const std::string&
   return newest->path;
 }
 
+// Of every split. Mistakes are those of test, or of validation where there is no test.
+absl::StatusOr<std::vector<NamedDigest>> WriteOutput(const AttemptContext& context,
+                                                     const spec::TrainingPlan& plan,
+                                                     const data::Dataset& dataset, Trainer& trainer,
+                                                     const std::string& folder) {
+  if (!plan.output.Any()) return std::vector<NamedDigest>();
+  const BatchSource& source = trainer.source();
+  Predictor predictor({{trainer.model(), trainer.task(), source.normalisation()}},
+                      {.features = plan.output.features});
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<OutputFiles> files,
+      OutputFiles::Create(context.fs, folder, plan.output, dataset, predictor, plan.view.size));
+  ProgressMeter meter(context.sink, context.clock, 0, 0);
+  const std::string shown = dataset.test().empty() ? "validation" : "test";
+  const auto predict = [&](const std::string& split, const std::vector<int64_t>& samples) {
+    meter.Begin("predict", 0, 0, static_cast<int64_t>(samples.size()));
+    return PredictSamples(
+        predictor, source, samples, plan.batch_size, context.control, meter,
+        [&](const Predicted& predicted, const Batch& batch, absl::Span<const int64_t> of_batch) {
+          return files->Add(split, of_batch, predicted, batch, split == shown);
+        });
+  };
+  if (plan.output.predictions != spec::OutputPlan::Format::kNone) {
+    RETURN_IF_ERROR(predict("train", dataset.train()));
+  }
+  RETURN_IF_ERROR(predict("validation", dataset.validation()));
+  RETURN_IF_ERROR(predict("test", dataset.test()));
+  meter.End();
+  return files->Finish();
+}
+
 absl::StatusOr<RankResult> Train(const AttemptContext& context) {
   ASSIGN_OR_RETURN(spec::TrainingPlan plan, spec::MakePlan(context.spec.experiment()));
   const c10::Device device(DeviceOf(context.spec));
@@ -123,14 +157,12 @@ absl::StatusOr<RankResult> Train(const AttemptContext& context) {
   result.set_end(outcome.end);
   result.set_message(outcome.message);
   if (outcome.end == v1::COMPLETED && !plan.find_lr) {
-    const auto predict = [&](const std::string& path) {
-      return WritePredictions(context.fs, path, trainer->model(), trainer->source(),
-                              trainer->task(), plan.batch_size,
-                              {{"validation", dataset->validation()}, {"test", dataset->test()}});
+    const auto write_files = [&](const std::string& folder) {
+      return WriteOutput(context, plan, *dataset, *trainer, folder);
     };
     RETURN_IF_ERROR(WriteModelFolder(context.fs, context.dir.ModelPath(),
                                      CardOf(context, plan, *dataset, *trainer, outcome),
-                                     trainer->model().State(), predict));
+                                     trainer->model().State(), write_files));
     result.set_model_written(true);
   }
   return result;

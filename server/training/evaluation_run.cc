@@ -10,11 +10,12 @@
 #include "common/status_macros.h"
 #include "server/data/dataset.h"
 #include "server/spec/check.h"
+#include "server/spec/output_plan.h"
 #include "server/training/attempt_parts.h"
 #include "server/training/checkpoint/model_folder.h"
 #include "server/training/checkpoint/tensor_io.h"
 #include "server/training/loop/evaluate.h"
-#include "server/training/loop/predictions.h"
+#include "server/training/loop/output_files.h"
 #include "server/training/loop/predictor.h"
 #include "server/training/models/factory.h"
 
@@ -137,45 +138,38 @@ Predictor MakePredictor(const EvaluationWork& work, const std::vector<Asked>& al
     models.push_back({*asked.model, *asked.task, card.normalisation, asked.plan.seed,
                       MirroredClasses(asked.plan.augment, card.classes)});
   }
-  return Predictor(std::move(models), {work.dihedral(), work.dropout_samples()});
+  return Predictor(std::move(models),
+                   {work.dihedral(), work.dropout_samples(), work.output().features()});
 }
 
-// "predictions.csv"; empty: none is wanted.
-absl::StatusOr<std::string> PredictionsName(const v1::Output& output) {
-  if (output.features() || output.mistakes() > 0) {
-    return Unfit("output.features and output.mistakes are nothing that this worker can write");
+v1::FilesWritten WrittenOf(const std::vector<NamedDigest>& files) {
+  v1::FilesWritten written;
+  for (const NamedDigest& one : files) {
+    v1::JobFile& file = *written.add_files();
+    file.set_name(one.name);
+    file.set_size_bytes(one.digest.size_bytes);
+    file.set_sha256(one.digest.sha256);
   }
-  switch (output.predictions()) {
-    case v1::Output::FORMAT_UNSPECIFIED:
-    case v1::Output::FORMAT_NONE:
-      return "";
-    case v1::Output::FORMAT_CSV:
-      return "predictions.csv";
-    default:
-      return Unfit("output.predictions is no format that this worker can write");
-  }
+  return written;
 }
 
-void AddFile(const std::string& name, const FileDigest& digest, v1::FilesWritten& written) {
-  v1::JobFile& file = *written.add_files();
-  file.set_name(name);
-  file.set_size_bytes(digest.size_bytes);
-  file.set_sha256(digest.sha256);
+absl::StatusOr<spec::OutputPlan> OutputOf(const EvaluationWork& work, const Asked& first) {
+  spec::Violations violations;
+  const spec::OutputPlan plan =
+      spec::PlanOutput(work.output(), {}, /*images=*/first.plan.view.size > 0, violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return plan;
 }
 
 // Asks about every sample once: what comes out is measured, written, or both.
 absl::Status Run(const AttemptContext& context, const EvaluationWork& work, const Asked& first,
-                 Predictor& predictor, const BatchSource& batches) {
+                 const spec::OutputPlan& output, Predictor& predictor, const BatchSource& batches) {
   const data::Dataset& dataset = batches.dataset();
   const std::string split = work.split().empty() ? "all" : work.split();
-  ASSIGN_OR_RETURN(const std::string name, PredictionsName(work.output()));
-  std::unique_ptr<PredictionTable> table;
-  if (!name.empty()) {
-    RETURN_IF_ERROR(context.fs.CreateDir(context.dir.OutputPath()));
-    ASSIGN_OR_RETURN(table, PredictionTable::Create(
-                                context.fs, absl::StrCat(context.dir.OutputPath(), "/", name),
-                                dataset, predictor.task(), predictor.passes() > 1));
-  }
+  if (output.Any()) RETURN_IF_ERROR(context.fs.CreateDir(context.dir.OutputPath()));
+  ASSIGN_OR_RETURN(const std::unique_ptr<OutputFiles> files,
+                   OutputFiles::Create(context.fs, context.dir.OutputPath(), output, dataset,
+                                       predictor, first.plan.view.size));
   const std::unique_ptr<SplitMetrics> metrics =
       work.unlabelled() ? nullptr : predictor.task().Metrics();
   ProgressMeter meter(context.sink, context.clock, 0, 0);
@@ -184,16 +178,12 @@ absl::Status Run(const AttemptContext& context, const EvaluationWork& work, cons
   const auto sink = [&](const Predicted& predicted, const Batch& batch,
                         absl::Span<const int64_t> samples) {
     if (metrics != nullptr) metrics->Add(predicted.outputs, batch);
-    return table == nullptr ? absl::OkStatus() : table->Add(split, samples, predicted);
+    return files->Add(split, samples, predicted, batch, /*show_mistakes=*/!work.unlabelled());
   };
   RETURN_IF_ERROR(PredictSamples(predictor, batches, dataset.test(), first.plan.batch_size,
                                  context.control, meter, sink));
   meter.End();
-  v1::FilesWritten written;
-  if (table != nullptr) {
-    ASSIGN_OR_RETURN(const FileDigest digest, table->Finish());
-    AddFile(name, digest, written);
-  }
+  ASSIGN_OR_RETURN(const std::vector<NamedDigest> written, files->Finish());
   if (metrics != nullptr) {
     v1::Event event;
     *event.mutable_report() = metrics->Report(split);
@@ -201,11 +191,11 @@ absl::Status Run(const AttemptContext& context, const EvaluationWork& work, cons
                first.loaded.card.epoch);
     RETURN_IF_ERROR(context.sink.Write(event, /*sync=*/true));
   }
-  if (written.files().empty()) return absl::OkStatus();
+  if (written.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(context.fs.SyncDir(context.dir.OutputPath()));
   RETURN_IF_ERROR(context.fs.SyncDir(context.dir.path()));
   v1::Event event;
-  *event.mutable_files() = std::move(written);
+  *event.mutable_files() = WrittenOf(written);
   return context.sink.Write(event, /*sync=*/true);
 }
 
@@ -215,13 +205,14 @@ absl::StatusOr<RankResult> RunEvaluation(const AttemptContext& context) {
   const EvaluationWork& work = context.spec.evaluation();
   ASSIGN_OR_RETURN(std::vector<Asked> all, LoadAll(context, work));
   const Asked& first = all.front();
+  ASSIGN_OR_RETURN(const spec::OutputPlan output, OutputOf(work, first));
   ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset, OpenData(context, work, first));
   RETURN_IF_ERROR(WriteSummary(context.sink, *dataset));
   const BatchSource batches(*dataset, first.plan.view.size, first.loaded.card.normalisation,
                             c10::Device(DeviceOf(context.spec)));
   for (Asked& asked : all) RETURN_IF_ERROR(Build(batches, asked));
   Predictor predictor = MakePredictor(work, all);
-  RETURN_IF_ERROR(Run(context, work, first, predictor, batches));
+  RETURN_IF_ERROR(Run(context, work, first, output, predictor, batches));
   RankResult result;
   result.set_end(v1::COMPLETED);
   return result;

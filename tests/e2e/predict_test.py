@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import pathlib
 import shutil
 import signal
@@ -60,7 +61,7 @@ class Predict(NodeTestCase):
         self.assertEqual(sorted(row["id"] for row in rows), sorted(self.labels))
         for row in rows:
             self.assertNotIn("label", row)
-            self.assertFalse([name for name in row if name.startswith("uncertainty")])
+            self.assertFalse([name for name in row if name.startswith("uncertainty/")])
             shares = [float(row[f"probability/{name}"]) for name in CLASSES]
             self.assertAlmostEqual(sum(shares), 1, places=5)
             self.assertEqual(row["prediction"], CLASSES[shares.index(max(shares))])
@@ -104,7 +105,7 @@ class Predict(NodeTestCase):
 
     def test_several_models_turns_and_dropout_say_how_certain_they_are(self):
         def spread(text):
-            return max(float(value) for row in rows_of(text) for name, value in row.items() if name.startswith("uncert"))
+            return max(float(value) for row in rows_of(text) for name, value in row.items() if name.startswith("uncertainty/"))
 
         alone = rows_of(self.predict(self.model, self.flat).stdout)
         second = rows_of(self.predict(self.other, self.flat).stdout)
@@ -132,6 +133,40 @@ class Predict(NodeTestCase):
         self.assertEqual(said["report"]["count"], len(self.labels))
         self.assertEqual(len(rows_of(out.read_text())), len(self.labels))
         self.assertEqual(said["size_bytes"], out.stat().st_size)
+
+    def test_formats_hold_the_same(self):
+        expected = rows_of(self.predict(self.model, self.flat).stdout)
+        lines = self.node.root / "flat.jsonl"
+        self.predict(self.model, self.flat, "-o", lines)
+        for row, other in zip([json.loads(line) for line in lines.read_text().splitlines()], expected, strict=True):
+            self.assertEqual((row["id"], row["prediction"]), (other["id"], other["prediction"]))
+            self.assertAlmostEqual(row["probability/spiral"], float(other["probability/spiral"]), places=5)
+        table = self.node.root / "flat.parquet"
+        self.predict(self.model, self.flat, "-o", table, "--features")
+        content = table.read_bytes()
+        self.assertEqual((content[:4], content[-4:]), (b"PAR1", b"PAR1"))
+        # As a table with ids and positions of its own it can be read again.
+        columns = self.node.json("datasets", "show", table)["columns"]
+        self.assertEqual([name for name in columns if name.startswith("probability/")],
+                         [f"probability/{name}" for name in CLASSES])
+
+    def test_a_run_leaves_the_files_that_it_was_asked_for(self):
+        job = self.node.submit(GALAXIES, "--wait", "--set", "train.epochs=1", "--set", "output.predictions=json_lines",
+                               "--set", "output.mistakes=5")
+        out = self.node.root / "asked"
+        self.node.run("fetch", job, "-o", out)
+        rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+        self.assertEqual({row["split"] for row in rows}, {"train", "validation", "test"})
+        self.assertEqual({row["id"] for row in rows if row["split"] == "test"}, set(self.labels))
+        self.assertTrue(all(0 <= row["uncertainty"] <= 1 for row in rows))
+        self.assertEqual((out / "mistakes.png").read_bytes()[:4], b"\x89PNG")
+        self.assertFalse((out / "predictions.csv").exists())
+        listed = {file["name"] for file in json.loads((out / "model.json").read_text())["files"]}
+        self.assertEqual(listed, {"predictions.jsonl", "mistakes.png"})
+        none = self.node.submit(GALAXIES, "--wait", "--set", "train.epochs=1", "--set", "output.predictions=none",
+                                "--set", "output.mistakes=0")
+        self.node.run("fetch", none, "-o", self.node.root / "none")
+        self.assertEqual({file.name for file in (self.node.root / "none").iterdir()}, {"model.json", "model.safetensors"})
 
     def test_a_table_needs_no_class(self):
         rows = rows_of((DATA / "iris.csv").read_text())

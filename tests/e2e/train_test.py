@@ -84,7 +84,8 @@ class TrainTest(NodeTestCase):
         card = json.loads((out / "model.json").read_text())
         self.assertEqual(card["targets"]["names"], ["waiting"])
         text = (out / "predictions.csv").read_bytes()
-        self.assertEqual(card["predictions"]["sha256"], hashlib.sha256(text).hexdigest())
+        self.assertEqual(card["files"], [{"name": "predictions.csv", "size_bytes": len(text),
+                                          "sha256": hashlib.sha256(text).hexdigest()}])
         rows = [row for row in csv.DictReader(text.decode().splitlines()) if row["split"] == "test"]
         squares = [(float(row["target/waiting"]) - float(row["prediction/waiting"])) ** 2 for row in rows]
         self.assertEqual(len(rows), 54)

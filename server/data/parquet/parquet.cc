@@ -33,14 +33,16 @@ void* OpenLibrary() {
   return library;
 }
 
-absl::StatusOr<ParquetOpener> LoadOpener() {
+// A function of the library. `what`: what cannot be done without it.
+template <typename Function>
+absl::StatusOr<Function> Load(const char* name, absl::string_view what) {
   static void* const library = OpenLibrary();  // Never closed.
-  void* opener = library == nullptr ? nullptr : dlsym(library, kParquetOpener);
-  if (opener == nullptr) {
-    return DataInvalid(absl::StrCat("this installation of skytrain cannot read Parquet: ", kLibrary,
-                                    " is not beside its programs, or does not load"));
+  void* function = library == nullptr ? nullptr : dlsym(library, name);
+  if (function == nullptr) {
+    return DataInvalid(absl::StrCat("this installation of skytrain cannot ", what, " Parquet: ",
+                                    kLibrary, " is not beside its programs, or does not load"));
   }
-  return reinterpret_cast<ParquetOpener>(opener);
+  return reinterpret_cast<Function>(function);
 }
 
 // The names of the classes of each column, from Hugging Face's notes.
@@ -94,7 +96,7 @@ absl::Status CheckCells(const TextTable& table, size_t column) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ParquetFile>> OpenParquet(const std::string& resolved) {
-  ASSIGN_OR_RETURN(const ParquetOpener open, LoadOpener());
+  ASSIGN_OR_RETURN(const ParquetOpener open, Load<ParquetOpener>(kParquetOpener, "read"));
   std::string error;
   std::unique_ptr<ParquetFile> file(open(resolved.c_str(), &error));
   if (file != nullptr) return file;
@@ -149,6 +151,15 @@ int ImageColumnOf(const ParquetFile& file) {
     if (file.columns()[c].kind == ParquetColumn::Kind::kImages) return static_cast<int>(c);
   }
   return -1;
+}
+
+absl::StatusOr<std::unique_ptr<ParquetOutput>> CreateParquet(
+    const std::vector<TableColumn>& columns, ParquetSink sink) {
+  ASSIGN_OR_RETURN(const auto create, Load<ParquetCreator>(kParquetCreator, "write"));
+  std::string error;
+  std::unique_ptr<ParquetOutput> output(create(columns, std::move(sink), &error));
+  if (output != nullptr) return output;
+  return absl::InternalError(absl::StrCat("Parquet cannot be written: ", error));
 }
 
 }  // namespace skytrain::data

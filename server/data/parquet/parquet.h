@@ -3,6 +3,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/data/parquet/plugin.h"
@@ -13,6 +14,11 @@ namespace skytrain::data {
 // `resolved`: from ResolvePath. DATA_INVALID naming the file, also where libskytrain_parquet.so is
 // not installed beside the program.
 absl::StatusOr<std::unique_ptr<ParquetFile>> OpenParquet(const std::string& resolved);
+
+// A file of `columns` whose bytes go to `sink`. DATA_INVALID where libskytrain_parquet.so is not
+// installed beside the program.
+absl::StatusOr<std::unique_ptr<ParquetOutput>> CreateParquet(
+    const std::vector<TableColumn>& columns, ParquetSink sink);
 
 // The columns that hold cells. Where Hugging Face's notes name the classes of a column of whole
 // numbers, those names are its cells; -1 is none. `wanted`: columns whose cells are read; empty:

@@ -2,24 +2,43 @@
 #include "server/data/parquet/plugin.h"
 
 #include <arrow/array.h>
+#include <arrow/array/builder_binary.h>
+#include <arrow/array/builder_nested.h>
+#include <arrow/array/builder_primitive.h>
 #include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
 #include <arrow/memory_pool.h>
 #include <arrow/scalar.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/reader.h>
+#include <parquet/arrow/writer.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
+#include <parquet/properties.h>
 
 #include <charconv>
+#include <cmath>
 #include <exception>
+#include <utility>
 
 namespace skytrain::data {
 namespace {
 
 // One row group is read at once. What its header claims is checked before memory is taken.
 constexpr int64_t kLargestGroup = int64_t{4} << 30;
+
+// The error that `work` ends with, by a status or by an exception; empty: none.
+template <typename Work>
+std::string Guarded(const Work& work) {
+  try {
+    const arrow::Status status = work();
+    return status.ok() ? "" : status.message();
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+}
 
 using Cells = std::vector<std::string>;
 
@@ -249,18 +268,114 @@ class ArrowFile : public ParquetFile {
     return chunks;
   }
 
-  template <typename Work>
-  static std::string Guarded(const Work& work) {
-    try {
-      const arrow::Status status = work();
-      return status.ok() ? "" : status.message();
-    } catch (const std::exception& e) {
-      return e.what();
-    }
-  }
-
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::shared_ptr<arrow::Schema> schema_;
+};
+
+class SinkStream final : public arrow::io::OutputStream {
+ public:
+  explicit SinkStream(ParquetSink sink) : sink_(std::move(sink)) {}
+
+  arrow::Status Write(const void* data, int64_t bytes) override {
+    const std::string error =
+        sink_(std::string_view(static_cast<const char*>(data), static_cast<size_t>(bytes)));
+    if (!error.empty()) return arrow::Status::IOError(error);
+    written_ += bytes;
+    return arrow::Status::OK();
+  }
+  arrow::Status Close() override {
+    closed_ = true;
+    return arrow::Status::OK();
+  }
+  arrow::Result<int64_t> Tell() const override { return written_; }
+  bool closed() const override { return closed_; }
+
+ private:
+  const ParquetSink sink_;
+  int64_t written_ = 0;
+  bool closed_ = false;
+};
+
+class ArrowOutput final : public ParquetOutput {
+ public:
+  arrow::Status Open(const std::vector<TableColumn>& columns, ParquetSink sink) {
+    columns_ = columns;
+    arrow::FieldVector fields;
+    for (const TableColumn& column : columns) {
+      fields.push_back(arrow::field(column.name, TypeOf(column)));
+    }
+    schema_ = arrow::schema(std::move(fields));
+    const auto properties =
+        parquet::WriterProperties::Builder().compression(arrow::Compression::ZSTD)->build();
+    ARROW_ASSIGN_OR_RAISE(writer_, parquet::arrow::FileWriter::Open(
+                                       *schema_, arrow::default_memory_pool(),
+                                       std::make_shared<SinkStream>(std::move(sink)), properties));
+    return arrow::Status::OK();
+  }
+
+  std::string WriteGroup(const std::vector<ColumnValues>& values, int64_t rows) override {
+    return Guarded([&]() -> arrow::Status {
+      arrow::ArrayVector arrays;
+      for (size_t c = 0; c < columns_.size(); ++c) {
+        ARROW_ASSIGN_OR_RAISE(arrays.emplace_back(), ArrayOf(columns_[c], values[c], rows));
+      }
+      return writer_->WriteTable(*arrow::Table::Make(schema_, arrays, rows), rows);
+    });
+  }
+  std::string Close() override {
+    return Guarded([&] { return writer_->Close(); });
+  }
+
+ private:
+  using Kind = TableColumn::Kind;
+
+  static std::shared_ptr<arrow::DataType> TypeOf(const TableColumn& column) {
+    switch (column.kind) {
+      case Kind::kText:
+        return arrow::utf8();
+      case Kind::kFloat:
+        return arrow::float32();
+      case Kind::kDouble:
+        return arrow::float64();
+      case Kind::kFloats:
+        break;
+    }
+    return arrow::fixed_size_list(arrow::float32(), static_cast<int32_t>(column.width));
+  }
+
+  static arrow::Result<std::shared_ptr<arrow::Array>> ArrayOf(const TableColumn& column,
+                                                              const ColumnValues& values,
+                                                              int64_t rows) {
+    std::shared_ptr<arrow::Array> array;
+    if (column.kind == Kind::kText) {
+      arrow::StringBuilder builder;
+      ARROW_RETURN_NOT_OK(builder.AppendValues(values.texts));
+      ARROW_RETURN_NOT_OK(builder.Finish(&array));
+    } else if (column.kind == Kind::kDouble) {
+      arrow::DoubleBuilder builder;
+      for (const double value : values.doubles) {
+        ARROW_RETURN_NOT_OK(std::isnan(value) ? builder.AppendNull() : builder.Append(value));
+      }
+      ARROW_RETURN_NOT_OK(builder.Finish(&array));
+    } else {
+      arrow::FloatBuilder builder;
+      ARROW_RETURN_NOT_OK(builder.AppendValues(values.floats));
+      ARROW_RETURN_NOT_OK(builder.Finish(&array));
+      if (column.kind == Kind::kFloats) {
+        ARROW_ASSIGN_OR_RAISE(array, arrow::FixedSizeListArray::FromArrays(
+                                         array, static_cast<int32_t>(column.width)));
+      }
+    }
+    if (array->length() != rows) {
+      return arrow::Status::Invalid("column \"", column.name, "\" has ", array->length(),
+                                    " values, not ", rows);
+    }
+    return array;
+  }
+
+  std::vector<TableColumn> columns_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::unique_ptr<parquet::arrow::FileWriter> writer_;
 };
 
 }  // namespace
@@ -276,6 +391,13 @@ extern "C" __attribute__((visibility("default"))) ParquetFile* skytrain_open_par
     *error = e.what();
   }
   return nullptr;
+}
+
+extern "C" __attribute__((visibility("default"))) ParquetOutput* skytrain_create_parquet(
+    const std::vector<TableColumn>& columns, ParquetSink sink, std::string* error) {
+  auto output = std::make_unique<ArrowOutput>();
+  *error = Guarded([&] { return output->Open(columns, std::move(sink)); });
+  return error->empty() ? output.release() : nullptr;
 }
 
 }  // namespace skytrain::data

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "server/data/table_rows.h"
 
 namespace skytrain::data {
 
@@ -57,8 +60,24 @@ class ParquetFile {
   std::string huggingface_;
 };
 
+// A file that is written, group of rows by group. Not thread-safe.
+class ParquetOutput {
+ public:
+  virtual ~ParquetOutput() = default;
+  // `values`: of every column, each of `rows` rows.
+  virtual std::string WriteGroup(const std::vector<ColumnValues>& values, int64_t rows) = 0;
+  // The file's end, without which it is none.
+  virtual std::string Close() = 0;
+};
+
 // Null with `error` set for what is no Parquet file, or a damaged one.
 using ParquetOpener = ParquetFile* (*)(const char* path, std::string* error);
 inline constexpr char kParquetOpener[] = "skytrain_open_parquet";
+
+// Takes the file's bytes; answers an error.
+using ParquetSink = std::function<std::string(std::string_view bytes)>;
+using ParquetCreator = ParquetOutput* (*)(const std::vector<TableColumn>& columns, ParquetSink sink,
+                                          std::string* error);
+inline constexpr char kParquetCreator[] = "skytrain_create_parquet";
 
 }  // namespace skytrain::data

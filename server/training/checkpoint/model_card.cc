@@ -74,9 +74,12 @@ ModelCard Parse(const Json& json) {
   card.precision = json.value("precision", "fp32");  // Absent from cards of the first version.
   card.threads = json.at("threads").get<int>();
   card.data_fingerprint = json.at("data_fingerprint").get<std::string>();
-  if (json.contains("predictions")) {
-    card.predictions = {json["predictions"].at("sha256").get<std::string>(),
-                        json["predictions"].at("size_bytes").get<int64_t>()};
+  if (json.contains("files")) {
+    for (const Json& file : json["files"]) {
+      card.files.push_back(
+          {file.at("name").get<std::string>(),
+           {file.at("sha256").get<std::string>(), file.at("size_bytes").get<int64_t>()}});
+    }
   }
   card.weights = {json.at("sha256").get<std::string>(), json.at("size_bytes").get<int64_t>()};
   return card;
@@ -157,10 +160,10 @@ std::string ToJson(const ModelCard& card) {
                {"data_fingerprint", card.data_fingerprint},
                {"sha256", card.weights.sha256},  // Of model.safetensors.
                {"size_bytes", card.weights.size_bytes}};
-  if (!card.predictions.sha256.empty()) {
-    json["predictions"] = {{"file", "predictions.csv"},
-                           {"sha256", card.predictions.sha256},
-                           {"size_bytes", card.predictions.size_bytes}};
+  for (const NamedDigest& file : card.files) {
+    json["files"].push_back({{"name", file.name},
+                             {"sha256", file.digest.sha256},
+                             {"size_bytes", file.digest.size_bytes}});
   }
   if (!card.targets.empty()) {
     json["targets"] = {

@@ -15,6 +15,12 @@
 
 namespace skytrain::training {
 
+// A file of a folder.
+struct NamedDigest {
+  std::string name;
+  FileDigest digest;
+};
+
 // model.json: everything that the weights alone do not say. README.md shows one.
 struct ModelCard {
   std::string family;  // "resnet18", "small_cnn", "mlp".
@@ -38,8 +44,8 @@ struct ModelCard {
   std::string precision;  // Of training, "fp32" or "bf16". The published weights are float32.
   std::string data_fingerprint;
   int threads = 1;
-  FileDigest weights;      // model.safetensors
-  FileDigest predictions;  // predictions.csv, of validation and test; empty: there is none.
+  FileDigest weights;              // model.safetensors
+  std::vector<NamedDigest> files;  // What else is in the folder: predictions.csv, mistakes.png.
 };
 
 std::string ToJson(const ModelCard& card);

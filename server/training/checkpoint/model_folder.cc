@@ -15,7 +15,6 @@ namespace {
 
 constexpr char kWeights[] = "model.safetensors";
 constexpr char kCard[] = "model.json";
-constexpr char kPredictions[] = "predictions.csv";
 constexpr uint64_t kMaxCardBytes = 64 << 20;
 constexpr uint64_t kMaxWeightBytes = uint64_t{64} << 30;
 
@@ -42,8 +41,7 @@ absl::Status CheckSha256(const std::string& path, absl::string_view bytes,
 }  // namespace
 
 absl::Status WriteModelFolder(FileSystem& fs, const std::string& folder, ModelCard card,
-                              absl::Span<const NamedTensor> state,
-                              const FileWriter& write_predictions) {
+                              absl::Span<const NamedTensor> state, const FilesWriter& write_files) {
   const std::string draft = folder + ".tmp";
   RETURN_IF_ERROR(fs.RemoveTree(draft));
   RETURN_IF_ERROR(fs.CreateDir(draft));
@@ -54,8 +52,8 @@ absl::Status WriteModelFolder(FileSystem& fs, const std::string& folder, ModelCa
       {"skytrain.classes", absl::StrJoin(card.classes, ",")}};
   ASSIGN_OR_RETURN(card.weights,
                    SaveTensors(fs, absl::StrCat(draft, "/", kWeights), state, metadata));
-  if (write_predictions) {
-    ASSIGN_OR_RETURN(card.predictions, write_predictions(absl::StrCat(draft, "/", kPredictions)));
+  if (write_files) {
+    ASSIGN_OR_RETURN(card.files, write_files(draft));
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file,
                    fs.CreateExclusive(absl::StrCat(draft, "/", kCard)));

@@ -14,15 +14,16 @@
 
 namespace skytrain::training {
 
-// Writes a file of the folder at the path that it is given.
-using FileWriter = std::function<absl::StatusOr<FileDigest>(const std::string& path)>;
+// Writes further files into the folder that it is given, and syncs each.
+using FilesWriter =
+    std::function<absl::StatusOr<std::vector<NamedDigest>>(const std::string& folder)>;
 
 // Writes the folder of a finished model, model.safetensors, model.json and, unless that writer is
-// empty, predictions.csv, atomically: as FOLDER.tmp, synced, renamed. `card.weights` and
-// `card.predictions` are filled in. ALREADY_EXISTS, RESOURCE_EXHAUSTED.
+// empty, what it writes, atomically: as FOLDER.tmp, synced, renamed. `card.weights` and
+// `card.files` are filled in. ALREADY_EXISTS, RESOURCE_EXHAUSTED, and the writer's errors.
 absl::Status WriteModelFolder(FileSystem& fs, const std::string& folder, ModelCard card,
                               absl::Span<const NamedTensor> state,
-                              const FileWriter& write_predictions = {});
+                              const FilesWriter& write_files = {});
 
 struct LoadedModel {
   ModelCard card;

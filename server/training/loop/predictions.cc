@@ -1,123 +1,138 @@
 #include "server/training/loop/predictions.h"
 
 #include <algorithm>
-#include <memory>
-#include <optional>
+#include <cmath>
 #include <utility>
 
 #include "ATen/ATen.h"
-#include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
 
 namespace skytrain::training {
 namespace {
 
-// As in RFC 4180.
-std::string Cell(absl::string_view text) {
-  if (text.find_first_of(",\"\r\n") == absl::string_view::npos) return std::string(text);
-  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+using Kind = data::TableColumn::Kind;
+
+// Columns of float32 [N, C], or one of N * C values where it stays a list.
+std::vector<float> Values(const at::Tensor& values) {
+  const at::Tensor on_host = values.to(at::kFloat).cpu().contiguous();
+  const float* first = on_host.const_data_ptr<float>();
+  return {first, first + on_host.numel()};
+}
+
+data::ColumnValues ColumnOf(const std::vector<float>& rows, size_t column, size_t columns) {
+  data::ColumnValues values;
+  for (size_t at = column; at < rows.size(); at += columns) values.floats.push_back(rows[at]);
+  return values;
+}
+
+// Entropy of each row of probabilities [N, K], over that of K equal ones.
+at::Tensor Uncertainty(const at::Tensor& probabilities) {
+  const at::Tensor entropy = -at::special_xlogy(probabilities, probabilities).sum(1);
+  return (entropy / std::log(static_cast<double>(probabilities.size(1)))).clamp(0, 1);
 }
 
 }  // namespace
 
 PredictionTable::PredictionTable(std::unique_ptr<WritableFile> file, const data::Dataset& dataset,
-                                 const Task& task, bool spread)
+                                 const Predictor& predictor)
     : file_(std::move(file)),
       dataset_(dataset),
-      names_(task.prediction_names()),
-      classes_(task.name() == "classification"),
-      spread_(spread) {
-  text_ = dataset.labelled() ? "id,split" : "id";
-  if (classes_) text_ += dataset.labelled() ? ",label,prediction" : ",prediction";
-  const auto head = [&](absl::string_view prefix, const std::string& name) {
-    absl::StrAppend(&text_, ",", Cell(absl::StrCat(prefix, name)));
-  };
-  for (const std::string& name : dataset.target_names()) head("target/", name);
-  for (const std::string& name : names_) head(classes_ ? "probability/" : "prediction/", name);
-  if (spread_) {
-    for (const std::string& name : names_) head("uncertainty/", name);
-  }
-  text_ += "\n";
-}
+      task_(predictor.task()),
+      names_(task_.prediction_names()),
+      classes_(task_.name() == "classification"),
+      deviations_(predictor.passes() > 1 || task_.knows_deviations()),
+      features_(predictor.features()) {}
 
 absl::StatusOr<std::unique_ptr<PredictionTable>> PredictionTable::Create(
-    FileSystem& fs, const std::string& path, const data::Dataset& dataset, const Task& task,
-    bool spread) {
+    FileSystem& fs, const std::string& path, data::TableFormat format, const data::Dataset& dataset,
+    const Predictor& predictor) {
   ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, fs.CreateExclusive(path));
-  return std::unique_ptr<PredictionTable>(
-      new PredictionTable(std::move(file), dataset, task, spread));
+  std::unique_ptr<PredictionTable> table(new PredictionTable(std::move(file), dataset, predictor));
+  const auto take = [t = table.get()](absl::string_view bytes) {
+    t->sha_.Update(bytes);
+    t->size_ += static_cast<int64_t>(bytes.size());
+    return t->file_->Append(bytes);
+  };
+  ASSIGN_OR_RETURN(table->writer_, data::MakeTableWriter(format, table->Columns(), take));
+  return table;
+}
+
+std::vector<data::TableColumn> PredictionTable::Columns() const {
+  std::vector<data::TableColumn> columns = {{"id"}};
+  const bool labelled = dataset_.labelled();
+  if (labelled) columns.push_back({"split"});
+  if (!dataset_.positions().empty()) {
+    columns.push_back({"ra", Kind::kDouble});
+    columns.push_back({"dec", Kind::kDouble});
+  }
+  if (classes_ && labelled) columns.push_back({"label"});
+  if (classes_) {
+    columns.push_back({"prediction"});
+    columns.push_back({"uncertainty", Kind::kFloat});
+  }
+  const auto numbers = [&](absl::string_view prefix, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      columns.push_back({absl::StrCat(prefix, name), Kind::kFloat});
+    }
+  };
+  numbers("target/", dataset_.target_names());
+  numbers(classes_ ? "probability/" : "prediction/", names_);
+  if (deviations_) numbers("uncertainty/", names_);
+  if (features_ > 0) columns.push_back({"features", Kind::kFloats, features_});
+  return columns;
 }
 
 absl::Status PredictionTable::Add(const std::string& split, absl::Span<const int64_t> samples,
                                   const Predicted& predicted) {
-  const at::Tensor rows = predicted.predictions.cpu().contiguous();
-  const at::Tensor spreads = spread_ ? predicted.spread.cpu().contiguous() : at::Tensor();
-  const float* row = rows.const_data_ptr<float>();
-  const float* spread = spread_ ? spreads.const_data_ptr<float>() : nullptr;
-  const auto columns = static_cast<int64_t>(names_.size());
-  for (const int64_t sample : samples) {
-    text_ += Cell(dataset_.ids()[sample]);
-    if (dataset_.labelled()) absl::StrAppend(&text_, ",", split);
-    if (classes_ && dataset_.labelled()) {
-      absl::StrAppend(&text_, ",", Cell(dataset_.classes()[dataset_.labels()[sample]]));
-    }
-    if (classes_)
-      absl::StrAppend(&text_, ",", Cell(names_[std::max_element(row, row + columns) - row]));
-    const int targets = dataset_.target_columns();
-    for (int c = 0; c < targets; ++c) Append(dataset_.targets()[sample * targets + c]);
-    for (int64_t c = 0; c < columns; ++c) Append(row[c]);
-    row += columns;
-    if (spread_) {
-      for (int64_t c = 0; c < columns; ++c) Append(spread[c]);
-      spread += columns;
-    }
-    text_ += "\n";
+  std::vector<data::ColumnValues> columns;
+  const auto texts = [&](const auto& text_of) {
+    data::ColumnValues& column = columns.emplace_back();
+    for (size_t i = 0; i < samples.size(); ++i) column.texts.push_back(text_of(i));
+  };
+  const auto numbers = [&](const std::vector<float>& rows, size_t width) {
+    for (size_t c = 0; c < width; ++c) columns.push_back(ColumnOf(rows, c, width));
+  };
+  texts([&](size_t i) { return dataset_.ids()[samples[i]]; });
+  if (dataset_.labelled()) texts([&](size_t) { return split; });
+  for (int c = 0; c < 2 && !dataset_.positions().empty(); ++c) {
+    data::ColumnValues& column = columns.emplace_back();
+    for (const int64_t i : samples) column.doubles.push_back(dataset_.positions()[2 * i + c]);
   }
-  return Flush();
-}
-
-void PredictionTable::Append(float value) { absl::StrAppendFormat(&text_, ",%.7g", value); }
-
-absl::Status PredictionTable::Flush() {
-  sha_.Update(text_);
-  size_ += static_cast<int64_t>(text_.size());
-  RETURN_IF_ERROR(file_->Append(text_));
-  text_.clear();
-  return absl::OkStatus();
+  const std::vector<float> rows = Values(predicted.predictions);
+  const size_t width = names_.size();
+  if (classes_) {
+    if (dataset_.labelled()) {
+      texts([&](size_t i) { return dataset_.classes()[dataset_.labels()[samples[i]]]; });
+    }
+    texts([&](size_t i) {
+      const auto row = rows.begin() + static_cast<int64_t>(i * width);
+      return names_[std::max_element(row, row + static_cast<int64_t>(width)) - row];
+    });
+    numbers(Values(Uncertainty(predicted.predictions)), 1);
+  }
+  const size_t targets = dataset_.target_names().size();
+  for (size_t c = 0; c < targets; ++c) {
+    data::ColumnValues& column = columns.emplace_back();
+    for (const int64_t i : samples) {
+      column.floats.push_back(dataset_.targets()[static_cast<size_t>(i) * targets + c]);
+    }
+  }
+  numbers(rows, width);
+  if (deviations_) {
+    numbers(
+        Values(predicted.spread.defined() ? predicted.spread : task_.Deviations(predicted.outputs)),
+        width);
+  }
+  if (features_ > 0) columns.emplace_back().floats = Values(predicted.features);
+  return writer_->Add(std::move(columns));
 }
 
 absl::StatusOr<FileDigest> PredictionTable::Finish() {
-  RETURN_IF_ERROR(Flush());
+  RETURN_IF_ERROR(writer_->Finish());
   RETURN_IF_ERROR(file_->Sync());
   RETURN_IF_ERROR(file_->Close());
   return FileDigest{sha_.HexDigest(), size_};
-}
-
-absl::StatusOr<FileDigest> WritePredictions(FileSystem& fs, const std::string& path, Model& model,
-                                            const BatchSource& source, const Task& task,
-                                            int64_t batch_size,
-                                            const std::vector<PredictedSplit>& splits) {
-  const at::NoGradGuard no_grad;
-  ASSIGN_OR_RETURN(const std::unique_ptr<PredictionTable> table,
-                   PredictionTable::Create(fs, path, source.dataset(), task, /*spread=*/false));
-  Predictor predictor({{model, task, source.normalisation()}}, {});
-  for (const PredictedSplit& split : splits) {
-    BatchOrder order;
-    order.samples.assign(split.samples.begin(), split.samples.end());
-    order.batch_size = batch_size;
-    BatchStream stream(source, std::move(order));
-    int64_t done = 0;
-    while (std::optional<Batch> batch = stream.Next()) {
-      const int64_t count = batch->labels.size(0);
-      RETURN_IF_ERROR(table->Add(split.name, split.samples.subspan(done, count),
-                                 predictor.Predict(batch->input, done)));
-      done += count;
-    }
-  }
-  return table->Finish();
 }
 
 }  // namespace skytrain::training

@@ -64,6 +64,10 @@ int64_t Predictor::passes() const {
          std::max(options_.dropout_samples, 1);
 }
 
+int64_t Predictor::features() const {
+  return options_.features ? models_.front().model.FeatureCount() : 0;
+}
+
 // (x * d + m - m') / d' of (pixel - m) / d.
 Predictor::Scale Predictor::ScaleOf(const Normalisation& from, const Normalisation& to) {
   if (from.mean == to.mean && from.deviation == to.deviation) return {};
@@ -99,12 +103,14 @@ Predicted Predictor::Predict(const at::Tensor& input, int64_t position) {
       for (int draw = 0; draw < draws; ++draw) {
         one.model.SetDraw({one.seed, int64_t{draw} * turns + turn, position,
                            /*always=*/options_.dropout_samples > 0});
-        const at::Tensor out = one.model.Forward(turned);
+        const bool first = m == 0 && turn == 0 && draw == 0;
+        const at::Tensor out =
+            one.model.Forward(turned, first && options_.features ? &predicted.features : nullptr);
         at::Tensor prediction = one.task.Predictions(out);
         if ((turn & kFlip) != 0 && mirrored_[m].defined()) {
           prediction = prediction.index_select(1, mirrored_[m]);
         }
-        if (passes() == 1) return {out, std::move(prediction), {}};
+        if (passes() == 1) return {out, std::move(prediction), {}, predicted.features};
         predictions.Add(prediction);
         outputs.Add(out);
       }

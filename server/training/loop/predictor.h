@@ -25,6 +25,7 @@ struct PredictingModel {
 struct PredictOptions {
   bool dihedral = false;    // Each image in its eight turns and mirror images.
   int dropout_samples = 0;  // Passes with dropout left on; 0: one without.
+  bool features = false;    // The first model's, too.
 };
 
 // What samples are predicted to be.
@@ -34,6 +35,9 @@ struct Predicted {
   // Their standard deviation over the passes (of those passes, not of others like them), of the
   // same shape; undefined where there is one pass only.
   at::Tensor spread;
+  // Inputs of the first model's last layer in its first pass, float32 [N, F]; undefined unless
+  // asked for.
+  at::Tensor features = {};
 };
 
 // Asks one model or several of the same task, each once or in several ways, and averages their
@@ -45,6 +49,8 @@ class Predictor {
 
   const Task& task() const { return models_.front().task; }
   int64_t passes() const;  // Of each sample.
+  // Width of Predicted::features; 0: they were not asked for.
+  int64_t features() const;
 
   // `input` float32 [N, 3, S, S] or [N, F], from a source with the first model's normalisation; its
   // first sample is number `position` of all that are predicted, from which dropout draws. Records

@@ -74,14 +74,15 @@ class Convnext final : public Model {
     head_ = MakeLinear("classifier.2", width * 8, classes);
   }
 
-  at::Tensor Logits(const at::Tensor& input) override {
+  at::Tensor Features(const at::Tensor& input) override {
     at::Tensor x = ToFirst(stem_norm_(ToLast(stem_(input))));
     for (int stage = 0; stage < 4; ++stage) {
       if (stage > 0) x = downsamples_[stage - 1](x);
       for (const Block& block : stages_[stage]) x = block(x, training(stage + 1), draw());
     }
-    return head_(norm_(at::adaptive_avg_pool2d(x, {1, 1}).flatten(1)));
+    return norm_(at::adaptive_avg_pool2d(x, {1, 1}).flatten(1));
   }
+  at::Tensor Logits(const at::Tensor& features) override { return head_(features); }
 
  private:
   Conv2d MakeConv(const std::string& name, at::IntArrayRef shape, int64_t stride, int64_t padding,

@@ -85,13 +85,14 @@ class Efficientnet final : public Model {
                          at::zeros({classes}));
   }
 
-  at::Tensor Logits(const at::Tensor& input) override {
+  at::Tensor Features(const at::Tensor& input) override {
     at::Tensor x = at::silu(stem_(input, training(0)));
     for (const Block& block : blocks_) x = block(x, training(block.stage), draw());
     x = at::silu(top_(x, training(4)));
     x = at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);
-    return head_(dropout_(x, training(5), draw()));
+    return dropout_(x, training(5), draw());
   }
+  at::Tensor Logits(const at::Tensor& features) override { return head_(features); }
 
  private:
   ConvNorm MakeConvNorm(const std::string& name, int64_t in, int64_t out, int64_t kernel,

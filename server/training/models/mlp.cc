@@ -24,14 +24,12 @@ class Mlp final : public Model {
         Linear::Make(*this, absl::StrCat(2 * layers_.size()), in, classes, generator));
   }
 
-  at::Tensor Logits(const at::Tensor& input) override {
+  at::Tensor Features(const at::Tensor& input) override {
     at::Tensor x = input.flatten(1);
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      x = layers_[i](x);
-      if (i + 1 < layers_.size()) x = Activate(x);
-    }
+    for (size_t i = 0; i + 1 < layers_.size(); ++i) x = Activate(layers_[i](x));
     return x;
   }
+  at::Tensor Logits(const at::Tensor& features) override { return layers_.back()(features); }
 
  private:
   at::Tensor Activate(const at::Tensor& x) const {

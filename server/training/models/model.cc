@@ -19,9 +19,11 @@ at::Tensor Model::AddBuffer(const std::string& name, at::Tensor tensor) {
   return tensor;
 }
 
-at::Tensor Model::Forward(const at::Tensor& input) {
-  if (!training_ || precision_ == spec::Precision::kFp32) return Logits(input);
-  return Logits(input.to(at::kBFloat16)).to(at::kFloat);
+at::Tensor Model::Forward(const at::Tensor& input, at::Tensor* features) {
+  const bool fp32 = !training_ || precision_ == spec::Precision::kFp32;
+  const at::Tensor found = Features(fp32 ? input : input.to(at::kBFloat16));
+  if (features != nullptr) *features = found;
+  return Logits(found).to(at::kFloat);
 }
 
 void Model::Prepare(const c10::Device& device, spec::Precision precision) {
@@ -50,6 +52,11 @@ void Model::SetLayerDecay(double decay) {
 std::string Model::Head() const {
   const std::string& bias = parameters_.back().name;
   return bias.substr(0, bias.rfind('.'));
+}
+
+int64_t Model::FeatureCount() const {
+  // HEAD.weight [outputs, features], before HEAD.bias.
+  return parameters_[parameters_.size() - 2].tensor.size(1);
 }
 
 std::vector<at::Tensor> Model::TrainedStatistics() const {

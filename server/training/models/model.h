@@ -46,7 +46,8 @@ class Model {
   // Logits [N, K], float32, of float32 inputs [N, 3, S, S] or [N, F]. In training mode the layers
   // compute in the precision that Prepare was told; else in float32, as whoever loads the published
   // weights will.
-  at::Tensor Forward(const at::Tensor& input);
+  // `features`, where given, becomes the last layer's input [N, F].
+  at::Tensor Forward(const at::Tensor& input, at::Tensor* features = nullptr);
 
   spec::Precision precision() const { return precision_; }
 
@@ -81,6 +82,8 @@ class Model {
   int64_t ParameterCount() const;
   // Name of the last layer: its parameters are HEAD.weight and HEAD.bias.
   std::string Head() const;
+  // Values of the last layer's input.
+  int64_t FeatureCount() const;
 
   // What is added from here on belongs to `stage`: one of those that spec::StageNames lists, or the
   // one after them, which is the head.
@@ -93,9 +96,11 @@ class Model {
  protected:
   Model() = default;
 
-  // The network. Layers take their precision from what they are given (float32 or bfloat16), and
-  // parameters that are used without a layer have to be brought to it.
-  virtual at::Tensor Logits(const at::Tensor& input) = 0;
+  // The network without its last layer, and that. Layers take their precision from what they are
+  // given (float32 or bfloat16), and parameters that are used without a layer have to be brought to
+  // it.
+  virtual at::Tensor Features(const at::Tensor& input) = 0;
+  virtual at::Tensor Logits(const at::Tensor& features) = 0;
 
  private:
   bool training_ = true;

@@ -61,13 +61,14 @@ class Resnet final : public Model {
     fc_ = Linear::Make(*this, "fc", in, classes, generator);
   }
 
-  at::Tensor Logits(const at::Tensor& input) override {
+  at::Tensor Features(const at::Tensor& input) override {
     at::Tensor x = bn1_.Rectified(conv1_(input), training(0));
     if (!cifar_) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
     for (const Block& block : blocks_) x = block(x, training(block.stage));
     x = at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);
-    return fc_(dropout_(x, training(), draw()));
+    return dropout_(x, training(), draw());
   }
+  at::Tensor Logits(const at::Tensor& features) override { return fc_(features); }
 
  private:
   void AddBlock(const std::string& name, int64_t in, int64_t width, int64_t out, int64_t stride,

@@ -26,14 +26,15 @@ class SmallCnn final : public Model {
     fc_ = Linear::Make(*this, "fc", in, classes, generator);
   }
 
-  at::Tensor Logits(const at::Tensor& input) override {
+  at::Tensor Features(const at::Tensor& input) override {
     at::Tensor x = input;
     for (size_t i = 0; i < convs_.size(); ++i) {
       x = norms_[i].Rectified(convs_[i](x), training(static_cast<int>(i)));
       if (x.size(2) >= 2 && x.size(3) >= 2) x = at::max_pool2d(x, {2, 2});
     }
-    return fc_(at::adaptive_avg_pool2d(x, {1, 1}).flatten(1));
+    return at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);
   }
+  at::Tensor Logits(const at::Tensor& features) override { return fc_(features); }
 
  private:
   std::vector<Conv2d> convs_;

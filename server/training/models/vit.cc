@@ -62,15 +62,16 @@ class Vit final : public Model {
     head_ = Linear::Make(*this, "heads.head", at::zeros({classes, kWidth}), at::zeros({classes}));
   }
 
-  at::Tensor Logits(const at::Tensor& input) override {
+  at::Tensor Features(const at::Tensor& input) override {
     at::Tensor x = patches_(input).flatten(2).transpose(1, 2);
     x = at::cat({class_token_.expand({x.size(0), 1, kWidth}).to(x.scalar_type()), x}, 1);
     x = dropout_(x + positions_.to(x.scalar_type()), training(0), draw());
     for (int64_t i = 0; i < kLayers; ++i) {
       x = layers_[i](x, training(static_cast<int>(i / kLayersOfAStage) + 1), draw());
     }
-    return head_(norm_(x).select(1, 0));
+    return norm_(x).select(1, 0);
   }
+  at::Tensor Logits(const at::Tensor& features) override { return head_(features); }
 
  private:
   Layer MakeLayer(const std::string& name, double dropout, at::Generator& generator) {

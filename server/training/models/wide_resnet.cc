@@ -51,14 +51,15 @@ class WideResnet final : public Model {
                        at::zeros({classes}));
   }
 
-  at::Tensor Logits(const at::Tensor& input) override {
+  at::Tensor Features(const at::Tensor& input) override {
     at::Tensor x = conv1_(input);
     for (int stage = 1; stage <= 3; ++stage) {
       for (const Block& block : stages_[stage - 1]) x = block(x, training(stage), draw());
     }
     x = bn1_.Rectified(x, training(4));
-    return fc_(at::adaptive_avg_pool2d(x, {1, 1}).flatten(1));
+    return at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);
   }
+  at::Tensor Logits(const at::Tensor& features) override { return fc_(features); }
 
  private:
   Block MakeBlock(const std::string& name, int64_t in, int64_t out, int64_t stride, double dropout,

@@ -198,6 +198,10 @@ at::Tensor ClassificationTask::LossWeight(const Batch& batch) const {
   return loss_.SampleWeights(batch.labels, batch.weights).sum().to(at::kFloat);
 }
 
+at::Tensor ClassificationTask::SampleLosses(const at::Tensor& outputs, const Batch& batch) const {
+  return at::cross_entropy_loss(outputs.to(at::kFloat), batch.labels, {}, at::Reduction::None);
+}
+
 at::Tensor ClassificationTask::TrainSum(const at::Tensor& outputs, const Batch& batch) const {
   return (outputs.argmax(1) == batch.labels).sum();
 }

@@ -71,6 +71,7 @@ class ClassificationTask final : public Task {
   int64_t outputs() const override { return static_cast<int64_t>(classes_.size()); }
   at::Tensor Loss(const at::Tensor& outputs, const Batch& batch) const override;
   at::Tensor LossWeight(const Batch& batch) const override;
+  at::Tensor SampleLosses(const at::Tensor& outputs, const Batch& batch) const override;
   std::string train_metric() const override { return "accuracy"; }
   at::Tensor TrainSum(const at::Tensor& outputs, const Batch& batch) const override;
   std::unique_ptr<SplitMetrics> Metrics() const override;

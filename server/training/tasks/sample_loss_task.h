@@ -12,9 +12,8 @@ namespace skytrain::training {
 // A task whose loss is the mean of its samples' losses, weighted where samples have weights.
 class SampleLossTask : public Task {
  public:
+  // Of SampleLosses, which here record gradients.
   at::Tensor Loss(const at::Tensor& outputs, const Batch& batch) const final;
-  // float32 [N]. Records gradients.
-  virtual at::Tensor SampleLosses(const at::Tensor& outputs, const Batch& batch) const = 0;
 };
 
 // What every such task reports, count and loss, and what one adds to it.

@@ -54,6 +54,13 @@ class Task {
   // fractions.
   virtual at::Tensor Predictions(const at::Tensor& outputs) const = 0;
   virtual std::vector<std::string> prediction_names() const = 0;
+  // Deviations of single predictions, of the shape of Predictions, of a task that knows_deviations:
+  // whose outputs tell them.
+  virtual bool knows_deviations() const { return false; }
+  virtual at::Tensor Deviations(const at::Tensor& /*outputs*/) const { return {}; }
+  // Loss of each sample by itself, float32 [N], whatever classes and samples weigh: what mistakes
+  // are ordered by.
+  virtual at::Tensor SampleLosses(const at::Tensor& outputs, const Batch& batch) const = 0;
   // Back from predictions [N, prediction_names()] that were averaged over several passes: outputs
   // float32 [N, outputs()] of which Predictions makes them again, for SplitMetrics. `mean_outputs`:
   // the average of the passes' outputs, for what predictions do not tell.

@@ -102,16 +102,29 @@ std::unique_ptr<SplitMetrics> VoteCountsTask::Metrics() const {
 }
 
 at::Tensor VoteCountsTask::Predictions(const at::Tensor& outputs) const {
+  return OfEachQuestion(outputs, [](const at::Tensor& concentrations) {
+    return concentrations / concentrations.sum(1, /*keepdim=*/true);
+  });
+}
+
+at::Tensor VoteCountsTask::Deviations(const at::Tensor& outputs) const {
+  return OfEachQuestion(outputs, [](const at::Tensor& concentrations) {
+    const at::Tensor total = concentrations.sum(1, /*keepdim=*/true);
+    const at::Tensor mean = concentrations / total;
+    return (mean * (1 - mean) / (total + 1)).sqrt();
+  });
+}
+
+template <typename Function>
+at::Tensor VoteCountsTask::OfEachQuestion(const at::Tensor& outputs,
+                                          const Function& function) const {
   const at::Tensor concentrations = Concentrations(outputs);
-  std::vector<at::Tensor> fractions(tree_.columns.size());
+  at::Tensor result = at::empty_like(concentrations);
   for (const spec::TreePlan::Question& question : tree_.questions) {
-    const at::Tensor of_question = concentrations.narrow(1, question.first, question.answers);
-    const at::Tensor shares = of_question / of_question.sum(1, /*keepdim=*/true);
-    for (int a = 0; a < question.answers; ++a) {
-      fractions[question.first + a] = shares.narrow(1, a, 1);
-    }
+    result.narrow(1, question.first, question.answers)
+        .copy_(function(concentrations.narrow(1, question.first, question.answers)));
   }
-  return at::cat(fractions, 1);
+  return result;
 }
 
 // The shares of a question are those of `predictions`. How sure it is, the sum of its

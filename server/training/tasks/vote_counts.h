@@ -30,6 +30,9 @@ class VoteCountsTask final : public SampleLossTask {
   double TrainMetric(double mean) const override;
   std::unique_ptr<SplitMetrics> Metrics() const override;
   at::Tensor Predictions(const at::Tensor& outputs) const override;
+  // Of the Dirichlet distribution over a question's fractions: sqrt(m (1 - m) / (a0 + 1)).
+  bool knows_deviations() const override { return true; }
+  at::Tensor Deviations(const at::Tensor& outputs) const override;
   at::Tensor OutputsFor(const at::Tensor& predictions,
                         const at::Tensor& mean_outputs) const override;
   std::vector<std::string> prediction_names() const override { return tree_.columns; }
@@ -37,6 +40,9 @@ class VoteCountsTask final : public SampleLossTask {
  private:
   class Votes;
   at::Tensor Concentrations(const at::Tensor& outputs) const;
+  // Columns [N, answers] from `function` of each question's concentrations [N, its answers].
+  template <typename Function>
+  at::Tensor OfEachQuestion(const at::Tensor& outputs, const Function& function) const;
   // [N, questions], in the tree's order.
   at::Tensor QuestionLosses(const at::Tensor& outputs, const Batch& batch) const;
   // Squared error of the expected fraction, mean over a question's answers, 0 where nobody was

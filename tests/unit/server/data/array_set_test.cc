@@ -4,6 +4,7 @@
 #include <hdf5.h>
 #include <zlib.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -115,6 +116,24 @@ TEST_F(ArraySets, NpzHoldsImagesAndLabels) {
               ElementsAre(2, 1, 2, 0));
   EXPECT_THAT(FirstPixels(*set), ElementsAre(10, 20, 30, 40));
   EXPECT_THAT(set->ids(), ElementsAre("0", "1", "2", "3"));
+}
+
+TEST_F(ArraySets, PositionsAreTheArraysOfThatName) {
+  const auto bytes = [](const auto& numbers) {
+    return std::string(reinterpret_cast<const char*>(numbers.data()), sizeof(numbers));
+  };
+  const std::array<double, 2> ra = {187.70593076, 0.25};
+  const std::array<float, 2> dec = {-12.5F, 89.75F};
+  WriteArchive(dir_.File("sky.npz"),
+               {{"dec.npy", Npy("<f4", "(2,)", bytes(dec)), ""},
+                {"images.npy", Npy("|u1", "(2, 8, 8, 3)", Flat(2, 192)), ""},
+                {"labels.npy", Npy("|u1", "(2,)", "\1\1"), ""},
+                {"ra.npy", Npy("<f8", "(2,)", bytes(ra)), ""}},
+               Pack::kZip);
+  const auto set = Open("sky.npz");
+  ASSERT_NE(set, nullptr);
+  EXPECT_THAT(set->positions(), ElementsAre(187.70593076, -12.5, 0.25, 89.75));
+  EXPECT_THAT(set->classes(), ElementsAre("1"));
 }
 
 TEST_F(ArraySets, ImagesToPredictNeedNoLabels) {

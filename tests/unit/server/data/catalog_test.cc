@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <set>
@@ -65,6 +66,31 @@ TEST_F(Catalog, ColumnsNameTheFiles) {
   const auto set = OpenDataset(options_);
   ASSERT_TRUE(set.ok()) << set.status();
   EXPECT_EQ((*set)->ids()[0], "588848901537202300");
+}
+
+TEST_F(Catalog, PositionsAreTheColumnsOfTheCatalog) {
+  Write("catalog.csv",
+        "objid,subfolder,filename,kind,RA,DEC\n2,s0,0.png,a,187.70593076,12.39112325\n"
+        "1,s0,1.png,b,,-45.5\n3,s0,2.png,b,359.999999999,hms\n");
+  options_.data.set_unmatched(v1::Data::POLICY_SKIP);
+  options_.targets.class_column = "";  // The only column besides ids, files and positions.
+  for (const char* opened : {"decoded", "from the cache"}) {
+    const auto set = OpenDataset(options_);
+    ASSERT_TRUE(set.ok()) << set.status();
+    ASSERT_THAT((*set)->positions(), SizeIs(6)) << opened;
+    EXPECT_TRUE(std::isnan((*set)->positions()[0]));
+    EXPECT_EQ((*set)->positions()[1], -45.5);
+    EXPECT_EQ((*set)->positions()[2], 187.70593076);
+    EXPECT_EQ((*set)->positions()[3], 12.39112325);
+    EXPECT_EQ((*set)->positions()[4], 359.999999999);
+    EXPECT_TRUE(std::isnan((*set)->positions()[5]));
+  }
+}
+
+TEST_F(Catalog, WithoutPositionsThereAreNone) {
+  const auto set = OpenDataset(options_);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_THAT((*set)->positions(), IsEmpty());
 }
 
 TEST_F(Catalog, WhatDoesNotMatchIsCountedAndNamed) {

@@ -9,7 +9,8 @@ namespace {
 
 class Nothing final : public Model {
  public:
-  at::Tensor Logits(const at::Tensor& input) override { return input; }
+  at::Tensor Features(const at::Tensor& input) override { return input; }
+  at::Tensor Logits(const at::Tensor& features) override { return features; }
 };
 
 TEST(DropoutTest, KeepsTheExpectedShareAndTheMean) {

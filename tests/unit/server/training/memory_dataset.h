@@ -50,6 +50,9 @@ class MemoryDataset final : public data::Dataset {
   }
   void SetWeights(std::vector<float> weights) { weights_ = std::move(weights); }
 
+  // Degrees [count, 2].
+  void SetPositions(std::vector<double> positions) { positions_ = std::move(positions); }
+
   MemoryDataset(MemoryDataset&&) = default;  // Moves keep the vectors' memory, so the spans hold.
   std::vector<uint8_t>& bytes() { return bytes_; }
   std::vector<float>& values() { return values_; }

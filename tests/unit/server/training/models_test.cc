@@ -181,6 +181,24 @@ TEST(ModelsTest, EveryFamilyGivesOneLogitAClassAndAGradientToEveryParameter) {
   }
 }
 
+TEST(ModelsTest, LastLayerOfTheFeaturesGivesTheLogits) {
+  const at::NoGradGuard no_grad;
+  for (const spec::ModelPlan& plan : EveryPlan()) {
+    const auto model = Make(plan, 4);
+    model->SetTraining(false);
+    const at::Tensor input = Uniform01({2, 3, 32, 32}, 3);
+    at::Tensor features;
+    const at::Tensor logits = model->Forward(input, &features);
+    ASSERT_EQ(features.sizes(), at::IntArrayRef({2, model->FeatureCount()})) << plan.Name();
+    std::map<std::string, at::Tensor> state;
+    for (const NamedTensor& named : model->State()) state[named.name] = named.tensor;
+    const at::Tensor again = at::linear(features, state.at(model->Head() + ".weight"),
+                                        state.at(model->Head() + ".bias"));
+    EXPECT_TRUE(again.allclose(logits, 1e-5, 1e-6)) << plan.Name();
+    EXPECT_TRUE(model->Forward(input).equal(logits)) << plan.Name();
+  }
+}
+
 TEST(ModelsTest, EveryStageHasAParameterAndTheLastLayerIsTheHead) {
   for (const spec::ModelPlan& plan : EveryPlan()) {
     const auto model = Make(plan, 4);

@@ -144,7 +144,8 @@ class ThreeLayers final : public Model {
       parameter.tensor.mutable_grad() = parameter.tensor.dim() == 1 ? at::ones({2}) : at::eye(2);
     }
   }
-  at::Tensor Logits(const at::Tensor& input) override { return input; }
+  at::Tensor Features(const at::Tensor& input) override { return input; }
+  at::Tensor Logits(const at::Tensor& features) override { return features; }
 };
 
 TEST(MuonTest, ScheduleScalesBothLearningRates) {

@@ -20,7 +20,8 @@ class TwoParameters final : public Model {
     bias = AddParameter("b", at::full({1}, 2.0), false);
     Prepare(c10::Device(c10::kCPU));
   }
-  at::Tensor Logits(const at::Tensor& input) override { return input; }
+  at::Tensor Features(const at::Tensor& input) override { return input; }
+  at::Tensor Logits(const at::Tensor& features) override { return features; }
   void SetGradients(double value) {
     weight.mutable_grad() = at::full({1, 1}, value);
     bias.mutable_grad() = at::full({1}, value);

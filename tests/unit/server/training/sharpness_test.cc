@@ -22,7 +22,8 @@ class OneConvolution final : public Model {
     weight.mutable_grad() = at::full_like(weight, 3.0).set_requires_grad(false);
     bias.mutable_grad() = at::full({2}, -4.0);
   }
-  at::Tensor Logits(const at::Tensor& input) override { return input; }
+  at::Tensor Features(const at::Tensor& input) override { return input; }
+  at::Tensor Logits(const at::Tensor& features) override { return features; }
   at::Tensor weight, bias;
 };
 

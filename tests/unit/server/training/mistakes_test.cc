@@ -1,0 +1,83 @@
+#include "server/training/loop/mistakes.h"
+
+#include <memory>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "ATen/ATen.h"
+#include "common/digest/digest.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "memory_dataset.h"
+#include "server/data/image.h"
+#include "server/training/tasks/classification.h"
+#include "tests/support/temp_dir.h"
+
+namespace skytrain::training {
+namespace {
+
+const c10::Device kCpu(c10::kCPU);
+
+class MistakesTest : public ::testing::Test {
+ protected:
+  // Six images of classes 0, 1, 2, 0, 1, 2, each in one colour: sample i is 40 i.
+  MistakesTest() : set_(MemoryDataset::Images(6, 16, 3)), task_(set_.classes(), ClassLoss{}, kCpu) {
+    for (size_t i = 0; i < set_.bytes().size(); ++i) {
+      set_.bytes()[i] = static_cast<uint8_t>(40 * (i / (16 * 16 * 3)));
+    }
+  }
+
+  // Everything is taken for `taken`, sample i with confidence that grows with i.
+  void Show(WorstMistakes& mistakes, int64_t taken) {
+    at::Tensor outputs = at::zeros({6, 3});
+    outputs.select(1, taken).copy_(at::arange(1, 7));
+    std::vector<int64_t> samples(6);
+    std::iota(samples.begin(), samples.end(), 0);
+    Batch batch;
+    batch.labels = at::tensor({0, 1, 2, 0, 1, 2}, at::kLong);
+    mistakes.Add(samples, {outputs, outputs.softmax(1), {}}, batch);
+  }
+
+  // Grey of the middle of each tile of the sheet that was written.
+  std::vector<int> Tiles(const WorstMistakes& mistakes,
+                         const std::vector<std::pair<int, int>>& at) {
+    const TempDir dir;
+    const auto digest = mistakes.Write(FileSystem::Posix(), dir.File("m.png"));
+    EXPECT_TRUE(digest.ok()) << digest.status();
+    const std::string png = *FileSystem::Posix().ReadFile(dir.File("m.png"), 1 << 24);
+    EXPECT_EQ(digest->sha256, Sha256Hex(png));
+    data::Pixels image;
+    const absl::Status decoded = data::DecodePng(png, image);
+    EXPECT_TRUE(decoded.ok()) << decoded;
+    std::vector<int> greys;
+    for (const auto& [x, y] : at) greys.push_back(image.rgb[(y * image.width + x) * 3]);
+    return greys;
+  }
+
+  MemoryDataset set_;
+  const ClassificationTask task_;
+};
+
+TEST_F(MistakesTest, RightAnswersAreNone) {
+  WorstMistakes mistakes(set_, task_, 16, 10);
+  at::Tensor outputs = at::eye(3).repeat({2, 1}) * 5;
+  Batch batch;
+  batch.labels = at::tensor({0, 1, 2, 0, 1, 2}, at::kLong);
+  const std::vector<int64_t> samples = {0, 1, 2, 3, 4, 5};
+  mistakes.Add(samples, {outputs, outputs.softmax(1), {}}, batch);
+  EXPECT_TRUE(mistakes.empty());
+  Show(mistakes, 1);
+  EXPECT_FALSE(mistakes.empty());
+}
+
+// Tiles are 128 wide, 4 apart, below a title of 18; a row with its captions takes 143.
+TEST_F(MistakesTest, WorstComeFirstBelowTheirClass) {
+  WorstMistakes mistakes(set_, task_, 16, 3);
+  Show(mistakes, 1);  // Wrong are 5, 3, 2 and 0, in this order, of which three are kept.
+  EXPECT_THAT(Tiles(mistakes, {{68, 86}, {68, 247}, {200, 247}}),
+              ::testing::ElementsAre(3 * 40, 5 * 40, 2 * 40));
+}
+
+}  // namespace
+}  // namespace skytrain::training
