@@ -76,7 +76,7 @@ def main():
     try:
         parent = node.submit(PARENT.format(data=data, epochs=args.parent_epochs))
         node.run("wait", parent, timeout=7200)
-        print(f"gz2: test accuracy {node.json('show', parent)['metrics']['test/accuracy']:.4f}", flush=True)
+        print(f"gz2: validation accuracy {node.json('show', parent)['metrics']['val/accuracy']:.4f}", flush=True)
         starts = {
             "scratch": (args.lr, "model: {resnet: {depth: 18}}"),
             "tuned": (args.tune_lr, f"init: {{model: {parent}, head: new, freeze: [{args.freeze}], "
