@@ -276,7 +276,11 @@ class SinkStream final : public arrow::io::OutputStream {
  public:
   explicit SinkStream(ParquetSink sink) : sink_(std::move(sink)) {}
 
+  // Takes nothing any more.
+  void Abandon() { sink_ = nullptr; }
+
   arrow::Status Write(const void* data, int64_t bytes) override {
+    if (sink_ == nullptr) return arrow::Status::Cancelled("the file is abandoned");
     const std::string error =
         sink_(std::string_view(static_cast<const char*>(data), static_cast<size_t>(bytes)));
     if (!error.empty()) return arrow::Status::IOError(error);
@@ -291,13 +295,18 @@ class SinkStream final : public arrow::io::OutputStream {
   bool closed() const override { return closed_; }
 
  private:
-  const ParquetSink sink_;
+  ParquetSink sink_;
   int64_t written_ = 0;
   bool closed_ = false;
 };
 
 class ArrowOutput final : public ParquetOutput {
  public:
+  // Arrow ends a file that nobody closed, which would pass for a whole one.
+  ~ArrowOutput() override {
+    if (stream_ != nullptr) stream_->Abandon();
+  }
+
   arrow::Status Open(const std::vector<TableColumn>& columns, ParquetSink sink) {
     columns_ = columns;
     arrow::FieldVector fields;
@@ -307,9 +316,10 @@ class ArrowOutput final : public ParquetOutput {
     schema_ = arrow::schema(std::move(fields));
     const auto properties =
         parquet::WriterProperties::Builder().compression(arrow::Compression::ZSTD)->build();
-    ARROW_ASSIGN_OR_RAISE(writer_, parquet::arrow::FileWriter::Open(
-                                       *schema_, arrow::default_memory_pool(),
-                                       std::make_shared<SinkStream>(std::move(sink)), properties));
+    stream_ = std::make_shared<SinkStream>(std::move(sink));
+    ARROW_ASSIGN_OR_RAISE(
+        writer_, parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), stream_,
+                                                  properties));
     return arrow::Status::OK();
   }
 
@@ -375,6 +385,7 @@ class ArrowOutput final : public ParquetOutput {
 
   std::vector<TableColumn> columns_;
   std::shared_ptr<arrow::Schema> schema_;
+  std::shared_ptr<SinkStream> stream_;
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
 };
 

@@ -1,6 +1,7 @@
 #include "server/training/loop/mistakes.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -19,6 +20,7 @@ namespace {
 constexpr int kColumns = 8;
 constexpr int kSmallestTile = 128;  // Captions need about twenty characters.
 constexpr int64_t kMostPixels = 16'000'000;
+constexpr size_t kNoGroup = std::numeric_limits<size_t>::max();
 
 }  // namespace
 
@@ -51,7 +53,9 @@ absl::StatusOr<FileDigest> WorstMistakes::Write(FileSystem& fs, const std::strin
   const int enlarged = std::max(1, (kSmallestTile + size_ - 1) / size_);
   const int side = size_ * enlarged;
   const bool classes = !dataset_.classes().empty();
-  std::vector<data::SheetGroup> groups(classes ? dataset_.classes().size() : 1);
+  // In the order of their worst mistakes: a sheet without room leaves the last ones out.
+  std::vector<data::SheetGroup> groups;
+  std::vector<size_t> group_of(classes ? dataset_.classes().size() : 1, kNoGroup);
   const int top = (dataset_.height() - size_) / 2, left = (dataset_.width() - size_) / 2;
   for (const Mistake& mistake : worst_) {
     data::SheetImage image{std::vector<uint8_t>(size_t{3} * side * side), mistake.caption};
@@ -64,15 +68,14 @@ absl::StatusOr<FileDigest> WorstMistakes::Write(FileSystem& fs, const std::strin
         std::copy_n(canvas + from, 3, image.rgb.data() + (static_cast<size_t>(y) * side + x) * 3);
       }
     }
-    groups[classes ? dataset_.labels()[mistake.sample] : 0].images.push_back(std::move(image));
+    const size_t label = classes ? dataset_.labels()[mistake.sample] : 0;
+    if (group_of[label] == kNoGroup) {
+      group_of[label] = groups.size();
+      groups.emplace_back().title =
+          classes ? absl::StrCat(dataset_.classes()[label], ", taken for") : "greatest loss";
+    }
+    groups[group_of[label]].images.push_back(std::move(image));
   }
-  for (size_t g = 0; g < groups.size(); ++g) {
-    groups[g].title =
-        classes ? absl::StrCat(dataset_.classes()[g], ", taken for") : "greatest loss";
-  }
-  groups.erase(std::remove_if(groups.begin(), groups.end(),
-                              [](const data::SheetGroup& group) { return group.images.empty(); }),
-               groups.end());
   const data::Sheet sheet = data::DrawSheet(groups, side, kColumns, kMostPixels);
   ASSIGN_OR_RETURN(const std::string png,
                    data::EncodePng(sheet.width, sheet.height, sheet.rgb.data()));

@@ -29,7 +29,8 @@ class WorstMistakes {
 
   // A PNG: of classification a group for each class with those taken for others, each with what it
   // was taken for and the probability of that; else one group, with losses and ids. The worst
-  // first. ALREADY_EXISTS, RESOURCE_EXHAUSTED (disk full). There must be a mistake.
+  // first, and first the class with the worst. ALREADY_EXISTS, RESOURCE_EXHAUSTED (disk full).
+  // There must be a mistake.
   absl::StatusOr<FileDigest> Write(FileSystem& fs, const std::string& path) const;
 
  private:

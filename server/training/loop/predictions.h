@@ -56,9 +56,9 @@ class PredictionTable {
   const bool classes_;
   const bool deviations_;
   const int64_t features_;
-  std::unique_ptr<data::TableWriter> writer_;
   Sha256 sha_;
   int64_t size_ = 0;
+  std::unique_ptr<data::TableWriter> writer_;  // Last: what it writes to must outlive it.
 };
 
 }  // namespace skytrain::training

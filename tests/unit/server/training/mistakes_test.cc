@@ -1,5 +1,6 @@
 #include "server/training/loop/mistakes.h"
 
+#include <algorithm>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -72,11 +73,36 @@ TEST_F(MistakesTest, RightAnswersAreNone) {
 }
 
 // Tiles are 128 wide, 4 apart, below a title of 18; a row with its captions takes 143.
-TEST_F(MistakesTest, WorstComeFirstBelowTheirClass) {
+TEST_F(MistakesTest, WorstComeFirstBelowTheirClassWithTheWorstClassFirst) {
   WorstMistakes mistakes(set_, task_, 16, 3);
   Show(mistakes, 1);  // Wrong are 5, 3, 2 and 0, in this order, of which three are kept.
-  EXPECT_THAT(Tiles(mistakes, {{68, 86}, {68, 247}, {200, 247}}),
-              ::testing::ElementsAre(3 * 40, 5 * 40, 2 * 40));
+  EXPECT_THAT(Tiles(mistakes, {{68, 86}, {200, 86}, {68, 247}}),
+              ::testing::ElementsAre(5 * 40, 2 * 40, 3 * 40));
+}
+
+// A sheet of 16 megapixels has room for seven rows of 512: three of ten classes are left out.
+TEST(MistakesSheetTest, WorstIsShownWhereThereIsNoRoomForAll) {
+  constexpr int kSide = 512, kClasses = 10, kCount = 60, kWorst = 9;
+  constexpr size_t kBytes = size_t{3} * kSide * kSide;
+  MemoryDataset set = MemoryDataset::Images(kCount, kSide, kClasses);
+  std::fill(set.bytes().begin(), set.bytes().end(), uint8_t{60});
+  std::fill_n(set.bytes().begin() + kWorst * kBytes, kBytes, uint8_t{251});
+  const ClassificationTask task(set.classes(), ClassLoss{}, kCpu);
+  at::Tensor outputs = at::zeros({kCount, kClasses});
+  for (int i = 0; i < kCount; ++i) outputs[i][(i + 1) % kClasses] = i == kWorst ? 20.0 : 3.0;
+  Batch batch;
+  batch.labels = at::arange(kCount, at::kLong).remainder(kClasses);
+  std::vector<int64_t> samples(kCount);
+  std::iota(samples.begin(), samples.end(), 0);
+  WorstMistakes mistakes(set, task, kSide, 48);
+  mistakes.Add(samples, {outputs, outputs.softmax(1), {}}, batch);
+  const TempDir dir;
+  const auto digest = mistakes.Write(FileSystem::Posix(), dir.File("m.png"));
+  ASSERT_TRUE(digest.ok()) << digest.status();
+  data::Pixels image;
+  const std::string png = *FileSystem::Posix().ReadFile(dir.File("m.png"), 1 << 26);
+  ASSERT_TRUE(data::DecodePng(png, image).ok());
+  EXPECT_EQ(std::count(image.rgb.begin(), image.rgb.end(), uint8_t{251}), kBytes);
 }
 
 }  // namespace

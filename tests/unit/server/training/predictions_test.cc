@@ -168,6 +168,22 @@ TEST_F(PredictionsTest, ParquetHoldsWhatCsvHolds) {
   }
 }
 
+// As of a job that is cancelled.
+TEST_F(PredictionsTest, TableThatIsDroppedIsNoParquetFile) {
+  const MemoryDataset set = TwoClasses();
+  const BatchSource source(set, 0, {{0, 0}, {1, 1}}, kCpu);
+  const auto task = MakeTask({}, ClassFacts(), kCpu);
+  ASSERT_TRUE(task.ok()) << task.status();
+  const std::unique_ptr<Model> model = ModelOfOne(**task);
+  const Predictor predictor({{*model, **task, source.normalisation()}}, {});
+  const std::string path = dir_.File("dropped.parquet");
+  auto table = PredictionTable::Create(FileSystem::Posix(), path, data::TableFormat::kParquet, set,
+                                       predictor);
+  ASSERT_TRUE(table.ok()) << table.status();
+  table->reset();
+  EXPECT_FALSE(data::OpenParquet(path).ok());
+}
+
 TEST_F(PredictionsTest, JsonLinesAreAnObjectEach) {
   const std::string text = Written(TwoClasses(), {}, ClassFacts(), data::TableFormat::kJsonLines);
   const std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
