@@ -1,6 +1,7 @@
 #include "server/training/loop/mistakes.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <tuple>
@@ -42,10 +43,14 @@ void WorstMistakes::Add(absl::Span<const int64_t> samples, const Predicted& pred
     }
     worst_.push_back({loss, samples[i], std::move(caption)});
   }
-  // Equal losses in the order of the samples, so that a sheet repeats.
-  std::sort(worst_.begin(), worst_.end(), [](const Mistake& a, const Mistake& b) {
-    return std::tuple(-a.loss, a.sample) < std::tuple(-b.loss, b.sample);
-  });
+  // What is no number is the worst; equal losses in the order of the samples, so that a sheet
+  // repeats.
+  const auto rank = [](const Mistake& mistake) {
+    return std::tuple(!std::isnan(mistake.loss), std::isnan(mistake.loss) ? 0.0 : -mistake.loss,
+                      mistake.sample);
+  };
+  std::sort(worst_.begin(), worst_.end(),
+            [&](const Mistake& a, const Mistake& b) { return rank(a) < rank(b); });
   if (worst_.size() > most_) worst_.resize(most_);
 }
 

@@ -1,6 +1,7 @@
 #include "server/training/loop/mistakes.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -78,6 +79,20 @@ TEST_F(MistakesTest, WorstComeFirstBelowTheirClassWithTheWorstClassFirst) {
   Show(mistakes, 1);  // Wrong are 5, 3, 2 and 0, in this order, of which three are kept.
   EXPECT_THAT(Tiles(mistakes, {{68, 86}, {200, 86}, {68, 247}}),
               ::testing::ElementsAre(5 * 40, 2 * 40, 3 * 40));
+}
+
+TEST_F(MistakesTest, WhatIsNoNumberIsTheWorst) {
+  WorstMistakes mistakes(set_, task_, 16, 1);
+  Show(mistakes, 1);  // Keeps 5.
+  at::Tensor predictions = at::zeros({6, 3});
+  predictions.select(1, 1).fill_(0.9);
+  at::Tensor outputs = 5 * predictions;
+  outputs[3].fill_(std::numeric_limits<double>::quiet_NaN());
+  Batch batch;
+  batch.labels = at::tensor({0, 1, 2, 0, 1, 2}, at::kLong);
+  const std::vector<int64_t> samples = {0, 1, 2, 3, 4, 5};
+  mistakes.Add(samples, {outputs, predictions, {}}, batch);
+  EXPECT_THAT(Tiles(mistakes, {{68, 86}}), ::testing::ElementsAre(3 * 40));
 }
 
 // A sheet of 16 megapixels has room for seven rows of 512: three of ten classes are left out.
