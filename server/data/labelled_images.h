@@ -26,9 +26,9 @@ struct LabelledImages {
 // Images and labels in one file: the array named "images", "image", "x" or "data" (else the only
 // one of three or four dimensions) and the one named "labels", "label", "ans", "y" or "target"
 // (else the only one of whole numbers and one dimension), which becomes the column "labels"; "ra"
-// and "dec", where there are such arrays, become columns too. Images
-// are uint8 [n, height, width], [n, height, width, 3] or [n, 3, height, width]. Ids are row numbers
-// from 0. DATA_INVALID naming what the file holds instead.
+// and "dec", where there are such arrays, become columns too. Images are uint8 [n, height, width],
+// [n, height, width, 3] or [n, 3, height, width]. Ids are row numbers from 0. DATA_INVALID naming
+// what the file holds instead.
 absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> file);
 // The same with the labels in a file of their own.
 absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> images,

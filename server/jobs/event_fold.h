@@ -12,8 +12,8 @@ v1::Event::KindCase KindOf(absl::string_view event);
 
 // Folds an event of a worker into the job: the newest value of each metric (at most 64 names of at
 // most 256 bytes), the newest step, where the run is, and the files that it wrote (at most 16).
-// Decodes only what it needs: of a metric
-// batch the newest point of each name, walking the columns from their end.
+// Decodes only what it needs: of a metric batch the newest point of each name, walking the columns
+// from their end.
 void FoldEvent(absl::string_view event, v1::Job& job);
 
 }  // namespace skytrain

@@ -8,15 +8,14 @@
 // comes v1.DatasetManifest (exit 0) or google.rpc.Status (exit 1). With --preview they are
 // v1.PreviewDatasetRequest and v1.PreviewDatasetResponse. Exit 2: wrong usage, or no answer could
 // be written. The second form is for people.
-#include <sys/resource.h>
-
+#include <cstdint>
 #include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
 
+#include "common/process/limits.h"
 #include "common/process/run_as.h"
-#include "common/sanitizers.h"
 #include "common/status_bytes.h"
 #include "common/status_macros.h"
 #include "server/data/dataset.h"
@@ -28,8 +27,8 @@
 namespace skytrain {
 namespace {
 
-constexpr rlim_t kMemoryBytes = rlim_t{8} << 30;
-constexpr rlim_t kCpuSeconds = 600;
+constexpr uint64_t kMemoryBytes = uint64_t{8} << 30;
+constexpr uint64_t kCpuSeconds = 600;
 
 struct Arguments {
   std::string request, out, path;
@@ -60,15 +59,6 @@ bool Parse(const std::vector<std::string>& words, Arguments& arguments) {
   const bool for_daemon = !arguments.request.empty() && !arguments.out.empty();
   return for_daemon ? arguments.path.empty()
                     : !arguments.path.empty() && arguments.request.empty() && arguments.out.empty();
-}
-
-// A decoder that a file has driven mad ends itself.
-void LimitThisProcess() {
-  const rlimit memory{kMemoryBytes, kMemoryBytes}, cpu{kCpuSeconds, kCpuSeconds};
-  const rlimit no_core{0, 0};
-  if (!kSanitized) setrlimit(RLIMIT_AS, &memory);
-  setrlimit(RLIMIT_CPU, &cpu);
-  setrlimit(RLIMIT_CORE, &no_core);
 }
 
 bool WriteFile(const std::string& path, const std::string& content) {
@@ -138,7 +128,7 @@ int Main(int argc, char** argv) {
       return 2;
     }
   }
-  LimitThisProcess();
+  LimitThisProcess(kMemoryBytes, kCpuSeconds);
   if (!arguments.path.empty()) return ShowToPeople(arguments);
   return arguments.preview ? ServeRequest<v1::PreviewDatasetRequest>(arguments)
                            : ServeRequest<v1::InspectDatasetRequest>(arguments);

@@ -82,9 +82,10 @@ v1::DecisionTree Gz2() {
       .Tree();
 }
 
-v1::DecisionTree Decals(const std::string& suffix) {
+// GZD-5's questions, which later campaigns kept. `neither`: the answer for what is no galaxy.
+TreeBuilder DecalsQuestions(const std::string& suffix, const std::string& neither) {
   return TreeBuilder(suffix)
-      .Ask("smooth-or-featured", {"smooth", "featured-or-disk", "artifact"})
+      .Ask("smooth-or-featured", {"smooth", "featured-or-disk", neither})
       .Ask("disk-edge-on", {"yes", "no"}, {{"smooth-or-featured", "featured-or-disk"}})
       .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
       .Ask("bar", {"strong", "weak", "no"}, {{"disk-edge-on", "no"}})
@@ -97,8 +98,11 @@ v1::DecisionTree Decals(const std::string& suffix) {
       .Ask("spiral-arm-count", {"1", "2", "3", "4", "more-than-4", "cant-tell"},
            {{"has-spiral-arms", "yes"}})
       .Ask("merging", {"none", "minor-disturbance", "major-disturbance", "merger"},
-           {{"smooth-or-featured", "smooth"}, {"smooth-or-featured", "featured-or-disk"}})
-      .Tree();
+           {{"smooth-or-featured", "smooth"}, {"smooth-or-featured", "featured-or-disk"}});
+}
+
+v1::DecisionTree Decals(const std::string& suffix) {
+  return DecalsQuestions(suffix, "artifact").Tree();
 }
 
 // GZD-1 and GZD-2, whose questions had other answers than GZD-5's.
@@ -119,16 +123,21 @@ v1::DecisionTree DecalsDr12() {
       .Tree();
 }
 
-// Without the questions on how clumps lie and which is brightest, which its catalog leaves out.
-v1::DecisionTree Hubble() {
-  return TreeBuilder("-hubble")
+// What surveys of distant galaxies begin with, where discs may be clumps.
+TreeBuilder ClumpyQuestions(const std::string& suffix) {
+  return TreeBuilder(suffix)
       .Ask("smooth-or-featured", {"smooth", "features", "artifact"})
       .Ask("how-rounded", {"completely", "in-between", "cigar-shaped"},
            {{"smooth-or-featured", "smooth"}})
       .Ask("clumpy-appearance", {"yes", "no"}, {{"smooth-or-featured", "features"}})
       .Ask("clump-count", {"1", "2", "3", "4", "5-plus", "cant-tell"},
            {{"clumpy-appearance", "yes"}})
-      .Ask("disk-edge-on", {"yes", "no"}, {{"clumpy-appearance", "no"}})
+      .Ask("disk-edge-on", {"yes", "no"}, {{"clumpy-appearance", "no"}});
+}
+
+// Without the questions on how clumps lie and which is brightest, which its catalog leaves out.
+v1::DecisionTree Hubble() {
+  return ClumpyQuestions("-hubble")
       .Ask("bulge-shape", {"rounded", "boxy", "none"}, {{"disk-edge-on", "yes"}})
       .Ask("bar", {"yes", "no"}, {{"disk-edge-on", "no"}})
       .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
@@ -143,14 +152,7 @@ v1::DecisionTree Hubble() {
 }
 
 v1::DecisionTree Candels() {
-  return TreeBuilder("-candels")
-      .Ask("smooth-or-featured", {"smooth", "features", "artifact"})
-      .Ask("how-rounded", {"completely", "in-between", "cigar-shaped"},
-           {{"smooth-or-featured", "smooth"}})
-      .Ask("clumpy-appearance", {"yes", "no"}, {{"smooth-or-featured", "features"}})
-      .Ask("clump-count", {"1", "2", "3", "4", "5-plus", "cant-tell"},
-           {{"clumpy-appearance", "yes"}})
-      .Ask("disk-edge-on", {"yes", "no"}, {{"clumpy-appearance", "no"}})
+  return ClumpyQuestions("-candels")
       .Ask("edge-on-bulge", {"yes", "no"}, {{"disk-edge-on", "yes"}})
       .Ask("bar", {"yes", "no"}, {{"disk-edge-on", "no"}})
       .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
@@ -165,21 +167,7 @@ v1::DecisionTree Candels() {
 
 // GZD-5's with clumps, and problems instead of artifacts. JWST's is the same.
 v1::DecisionTree CosmicDawn(const std::string& suffix) {
-  return TreeBuilder(suffix)
-      .Ask("smooth-or-featured", {"smooth", "featured-or-disk", "problem"})
-      .Ask("disk-edge-on", {"yes", "no"}, {{"smooth-or-featured", "featured-or-disk"}})
-      .Ask("has-spiral-arms", {"yes", "no"}, {{"disk-edge-on", "no"}})
-      .Ask("bar", {"strong", "weak", "no"}, {{"disk-edge-on", "no"}})
-      .Ask("bulge-size", {"dominant", "large", "moderate", "small", "none"},
-           {{"disk-edge-on", "no"}})
-      .Ask("how-rounded", {"round", "in-between", "cigar-shaped"},
-           {{"smooth-or-featured", "smooth"}})
-      .Ask("edge-on-bulge", {"boxy", "none", "rounded"}, {{"disk-edge-on", "yes"}})
-      .Ask("spiral-winding", {"tight", "medium", "loose"}, {{"has-spiral-arms", "yes"}})
-      .Ask("spiral-arm-count", {"1", "2", "3", "4", "more-than-4", "cant-tell"},
-           {{"has-spiral-arms", "yes"}})
-      .Ask("merging", {"none", "minor-disturbance", "major-disturbance", "merger"},
-           {{"smooth-or-featured", "smooth"}, {"smooth-or-featured", "featured-or-disk"}})
+  return DecalsQuestions(suffix, "problem")
       .Ask("clumps", {"yes", "no"}, {{"disk-edge-on", "no"}})
       .Ask("problem", {"star", "artifact", "zoom"}, {{"smooth-or-featured", "problem"}})
       .Ask("artifact", {"satellite", "scattered", "diffraction", "ray", "saturation", "other"},

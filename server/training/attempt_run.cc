@@ -111,11 +111,12 @@ absl::StatusOr<std::vector<NamedDigest>> WriteOutput(const AttemptContext& conte
           return files->Add(split, of_batch, predicted, batch, split == shown);
         });
   };
-  if (plan.output.predictions != spec::OutputPlan::Format::kNone) {
-    RETURN_IF_ERROR(predict("train", dataset.train()));
+  const std::pair<const char*, const std::vector<int64_t>&> splits[] = {
+      {"train", dataset.train()}, {"validation", dataset.validation()}, {"test", dataset.test()}};
+  const bool all = plan.output.predictions != spec::OutputPlan::Format::kNone;
+  for (const auto& [split, samples] : splits) {
+    if (all || split == shown) RETURN_IF_ERROR(predict(split, samples));
   }
-  RETURN_IF_ERROR(predict("validation", dataset.validation()));
-  RETURN_IF_ERROR(predict("test", dataset.test()));
   meter.End();
   return files->Finish();
 }

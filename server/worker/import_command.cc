@@ -1,15 +1,14 @@
 #include "server/worker/import_command.h"
 
-#include <sys/resource.h>
-
+#include <cstdint>
 #include <cstdio>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/file/file_system.h"
+#include "common/process/limits.h"
 #include "common/process/run_as.h"
-#include "common/sanitizers.h"
 #include "common/status_bytes.h"
 #include "server/training/checkpoint/import.h"
 #include "skytrain/v1/model_service.pb.h"
@@ -17,22 +16,13 @@
 namespace skytrain {
 namespace {
 
-constexpr rlim_t kMemoryBytes = rlim_t{16} << 30;
-constexpr rlim_t kCpuSeconds = 600;
+constexpr uint64_t kMemoryBytes = uint64_t{16} << 30;
+constexpr uint64_t kCpuSeconds = 600;
 constexpr uint64_t kMaxRequestBytes = 64 << 20;
 
 int Fail(absl::string_view message) {
   std::fprintf(stderr, "skytrain-worker: %.*s\n", static_cast<int>(message.size()), message.data());
   return 2;
-}
-
-// A parser that a file has driven mad ends itself.
-void LimitThisProcess() {
-  const rlimit memory{kMemoryBytes, kMemoryBytes}, cpu{kCpuSeconds, kCpuSeconds};
-  const rlimit no_core{0, 0};
-  if (!kSanitized) setrlimit(RLIMIT_AS, &memory);
-  setrlimit(RLIMIT_CPU, &cpu);
-  setrlimit(RLIMIT_CORE, &no_core);
 }
 
 }  // namespace
@@ -60,7 +50,7 @@ int RunImport(int argc, char** argv) {
     const absl::Status became = user.ok() ? BecomeUser(*user) : user.status();
     if (!became.ok()) return Fail(became.message());
   }
-  LimitThisProcess();
+  LimitThisProcess(kMemoryBytes, kCpuSeconds);
   FileSystem& fs = FileSystem::Posix();
   const auto bytes = fs.ReadFile(absl::StrCat(dir, "/request.binpb"), kMaxRequestBytes);
   v1::ImportModelRequest request;

@@ -11,36 +11,14 @@
 #include "common/status_macros.h"
 
 namespace skytrain::training {
+namespace {
 
-absl::StatusOr<v1::EvaluationReport> Evaluate(Model& model, const BatchSource& source,
-                                              const std::vector<int64_t>& samples,
-                                              int64_t batch_size, const Task& task,
-                                              const std::string& split, const RunControl& control,
-                                              ProgressMeter& meter) {
-  const at::NoGradGuard no_grad;
-  const bool was_training = model.training();
-  model.SetTraining(false);
-  BatchOrder order;
-  order.samples = samples;
-  order.batch_size = batch_size;
-  BatchStream stream(source, std::move(order));
-  const std::unique_ptr<SplitMetrics> metrics = task.Metrics();
-  bool stopped = false;
-  while (std::optional<Batch> batch = stream.Next()) {
-    stopped = control.stop.load();
-    if (stopped) break;
-    metrics->Add(model.Forward(batch->input), *batch);
-    meter.Add(batch->labels.size(0));
-  }
-  model.SetTraining(was_training);
-  if (stopped) return absl::CancelledError("stopped while measuring");
-  return metrics->Report(split);
-}
-
-absl::Status PredictSamples(Predictor& predictor, const BatchSource& source,
-                            const std::vector<int64_t>& samples, int64_t batch_size,
-                            const RunControl& control, ProgressMeter& meter,
-                            const PredictionSink& sink) {
+// Calls `use` with each batch of `samples`, in this order, and with which of them it holds, until
+// that fails. CANCELLED when control.stop is set meanwhile. `doing`: for that message.
+template <typename Use>
+absl::Status ForEachBatch(const BatchSource& source, const std::vector<int64_t>& samples,
+                          int64_t batch_size, const RunControl& control, ProgressMeter& meter,
+                          absl::string_view doing, const Use& use) {
   const at::NoGradGuard no_grad;
   BatchOrder order;
   order.samples = samples;
@@ -48,14 +26,45 @@ absl::Status PredictSamples(Predictor& predictor, const BatchSource& source,
   BatchStream stream(source, std::move(order));
   int64_t done = 0;
   while (std::optional<Batch> batch = stream.Next()) {
-    if (control.stop.load()) return absl::CancelledError("stopped while predicting");
+    if (control.stop.load()) return absl::CancelledError(absl::StrCat("stopped while ", doing));
     const int64_t count = batch->labels.size(0);
-    RETURN_IF_ERROR(sink(predictor.Predict(batch->input, done), *batch,
-                         absl::MakeConstSpan(samples).subspan(done, count)));
+    RETURN_IF_ERROR(use(*batch, absl::MakeConstSpan(samples).subspan(done, count), done));
     done += count;
     meter.Add(count);
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<v1::EvaluationReport> Evaluate(Model& model, const BatchSource& source,
+                                              const std::vector<int64_t>& samples,
+                                              int64_t batch_size, const Task& task,
+                                              const std::string& split, const RunControl& control,
+                                              ProgressMeter& meter) {
+  const bool was_training = model.training();
+  model.SetTraining(false);
+  const std::unique_ptr<SplitMetrics> metrics = task.Metrics();
+  const auto measure = [&](const Batch& batch, absl::Span<const int64_t>, int64_t) {
+    metrics->Add(model.Forward(batch.input), batch);
+    return absl::OkStatus();
+  };
+  const absl::Status measured =
+      ForEachBatch(source, samples, batch_size, control, meter, "measuring", measure);
+  model.SetTraining(was_training);
+  RETURN_IF_ERROR(measured);
+  return metrics->Report(split);
+}
+
+absl::Status PredictSamples(Predictor& predictor, const BatchSource& source,
+                            const std::vector<int64_t>& samples, int64_t batch_size,
+                            const RunControl& control, ProgressMeter& meter,
+                            const PredictionSink& sink) {
+  return ForEachBatch(
+      source, samples, batch_size, control, meter, "predicting",
+      [&](const Batch& batch, absl::Span<const int64_t> of_batch, int64_t position) {
+        return sink(predictor.Predict(batch.input, position), batch, of_batch);
+      });
 }
 
 void PushReport(EventSink& sink, const std::string& prefix, const v1::EvaluationReport& report,
