@@ -79,6 +79,22 @@ def bootstrap(confusion, rounds=2000):
     return [(sorted(s)[rounds // 40], sorted(s)[rounds - rounds // 40 - 1]) for s in zip(*drawn)]
 
 
+def submit_folds(node, data, args, chosen, name, weights, *changes):
+    """A job for each fold of a set of SETS; their names."""
+    changes = [*changes, *(word for change in args.changes for word in ("--set", change))]
+    return [node.submit(EXPERIMENT.format(
+        name=f"{name}-{fold}", folds=args.folds, fold=fold, epochs=args.epochs, target=chosen["target"], weights=weights,
+        augment=chosen["augment"], data=chosen["data"].format(data=data)), *changes) for fold in range(args.folds)]
+
+
+def fetched(node, jobs):
+    """Each job's name and the folder with its model, once it is over."""
+    for job in jobs:
+        node.run("wait", job, timeout=7200)
+        node.run("fetch", job, "-o", node.root / job)
+        yield job, node.root / job
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", choices=SETS)
@@ -91,16 +107,10 @@ def main():
     chosen = SETS[args.set]
     node = Node("--data-root", str(data)).start()
     try:
-        changes = [word for change in args.changes for word in ("--set", change)]
-        jobs = [node.submit(EXPERIMENT.format(
-            name=f"{args.set}-{fold}", folds=args.folds, fold=fold, epochs=args.epochs, target=chosen["target"],
-            weights=chosen["weights"], augment=chosen["augment"], data=chosen["data"].format(data=data)), *changes)
-            for fold in range(args.folds)]
+        jobs = submit_folds(node, data, args, chosen, args.set, chosen["weights"])
         pooled = None
-        for job in jobs:
-            node.run("wait", job, timeout=7200)
-            node.run("fetch", job, "-o", node.root / job)
-            classes, confusion = confusion_of(json.loads((node.root / job / "model.json").read_text()))
+        for job, folder in fetched(node, jobs):
+            classes, confusion = confusion_of(json.loads((folder / "model.json").read_text()))
             pooled = confusion if pooled is None else [[a + b for a, b in zip(*rows)] for rows in zip(pooled, confusion)]
             print(f"{job}: accuracy {scores(confusion)[0]:.4f}, balanced {scores(confusion)[1]:.4f}", flush=True)
     finally:

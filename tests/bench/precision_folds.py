@@ -14,7 +14,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from galaxy_folds import EXPERIMENT, SETS  # noqa: E402
+from galaxy_folds import SETS, fetched, submit_folds  # noqa: E402
 from node import Node  # noqa: E402
 
 
@@ -37,21 +37,14 @@ def main():
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="K=V", help="as `submit --set`")
     args = parser.parse_args()
     data = args.data.resolve()
-    chosen = SETS["gz2"]
-    changes = [word for change in args.changes for word in ("--set", change)]
     node = Node("--data-root", str(data)).start()
     right = {}
     try:
         for precision in ("fp32", "bf16"):
-            jobs = [node.submit(EXPERIMENT.format(
-                name=f"{precision}-{fold}", folds=args.folds, fold=fold, epochs=args.epochs, target=chosen["target"],
-                weights="none", augment=chosen["augment"], data=chosen["data"].format(data=data)),
-                "--set", f"train.precision={precision}", *changes) for fold in range(args.folds)]
+            jobs = submit_folds(node, data, args, SETS["gz2"], precision, "none", "--set", f"train.precision={precision}")
             right[precision] = {}
-            for job in jobs:
-                node.run("wait", job, timeout=7200)
-                node.run("fetch", job, "-o", node.root / job)
-                right[precision] |= right_by_galaxy(node.root / job / "predictions.csv")
+            for _, folder in fetched(node, jobs):
+                right[precision] |= right_by_galaxy(folder / "predictions.csv")
             share = sum(right[precision].values()) / len(right[precision])
             print(f"{precision}: accuracy {share:.4f} of {len(right[precision])} galaxies", flush=True)
     finally:

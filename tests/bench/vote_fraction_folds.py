@@ -14,7 +14,8 @@ import math
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from galaxy_folds import fetched  # noqa: E402
 from node import Node  # noqa: E402
 
 EXPERIMENT = """
@@ -85,10 +86,8 @@ def main():
         jobs = [node.submit(EXPERIMENT.format(fold=fold, folds=args.folds, epochs=args.epochs, data=data), *changes)
                 for fold in range(args.folds)]
         pooled = []
-        for job in jobs:
-            node.run("wait", job, timeout=7200)
-            node.run("fetch", job, "-o", node.root / job)
-            galaxies = list(predictions_of(node.root / job))
+        for job, folder in fetched(node, jobs):
+            galaxies = list(predictions_of(folder))
             pooled += galaxies
             print(f"{job}: rmse {rmse(galaxies):.4f} of {len(galaxies)}", flush=True)
     finally:

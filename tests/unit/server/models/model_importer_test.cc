@@ -13,6 +13,7 @@
 #include "common/digest/digest.h"
 #include "common/errors.h"
 #include "common/status_bytes.h"
+#include "tests/support/temp_dir.h"
 
 namespace skytrain {
 namespace {
@@ -24,9 +25,6 @@ using testing::HasSubstr;
 class ModelImporterTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/importer-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    root_ = pattern;
     Database::Options options;
     options.path = root_ + "/db";
     auto database = Database::Open(options);
@@ -37,8 +35,6 @@ class ModelImporterTest : public ::testing::Test {
     Write(root_ + "/blob", "weights");
     Make("weights");
   }
-  void TearDown() override { fs::remove_all(root_); }
-
   static void Write(const std::string& path, const std::string& text) {
     fs::create_directories(fs::path(path).parent_path());
     std::ofstream(path, std::ios::binary) << text;
@@ -91,7 +87,8 @@ class ModelImporterTest : public ::testing::Test {
   }
   bool Ran() const { return fs::exists(root_ + "/runs"); }
 
-  std::string root_;
+  const TempDir dir_;
+  const std::string root_ = dir_.path();
   FakeClock clock_{absl::FromUnixSeconds(1'700'000'000)};
   std::unique_ptr<Database> database_;
   std::unique_ptr<ModelStore> store_;

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/spec/check.h"
+#include "good_experiment.h"
 
 namespace skytrain::spec {
 namespace {
@@ -15,16 +15,6 @@ using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-v1::Experiment Good() {
-  v1::Experiment e;
-  e.mutable_data()->set_dataset("galaxies.tar");
-  e.mutable_data()->mutable_image()->set_size(64);
-  e.mutable_task()->mutable_classification();
-  e.mutable_model()->mutable_resnet();
-  e.mutable_train()->set_epochs(3);
-  return e;
-}
 
 void AddPair(v1::Augment& augment, const std::vector<std::string>& names) {
   augment.add_flip_swaps_classes()->mutable_names()->Assign(names.begin(), names.end());

@@ -13,18 +13,6 @@ namespace {
 
 FileSystem& Posix() { return FileSystem::Posix(); }
 
-// Two columns, two classes of unequal size; nothing in the model depends on the rest of a batch.
-MemoryDataset SmallTable() {
-  std::vector<float> features;
-  std::vector<int> labels;
-  for (int i = 0; i < 120; ++i) {
-    labels.push_back(i % 5 == 0);
-    features.push_back(static_cast<float>((i % 5 == 0 ? 3.0 : 1.0) + std::sin(i)));
-    features.push_back(static_cast<float>(std::cos(3 * i)));
-  }
-  return MemoryDataset::Table(features, 2, labels, 2);
-}
-
 spec::TrainingPlan TablePlan() {
   spec::TrainingPlan plan = SmallPlan();
   plan.model.family = spec::ModelPlan::Family::kMlp;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -79,5 +80,17 @@ class MemoryDataset final : public data::Dataset {
   std::vector<uint8_t> bytes_;
   std::vector<float> values_;
 };
+
+// Two columns, two classes of unequal size; nothing in the model depends on the rest of a batch.
+inline MemoryDataset SmallTable() {
+  std::vector<float> features;
+  std::vector<int> labels;
+  for (int i = 0; i < 120; ++i) {
+    labels.push_back(i % 5 == 0);
+    features.push_back(static_cast<float>((i % 5 == 0 ? 3.0 : 1.0) + std::sin(i)));
+    features.push_back(static_cast<float>(std::cos(3 * i)));
+  }
+  return MemoryDataset::Table(features, 2, labels, 2);
+}
 
 }  // namespace skytrain::training

@@ -116,17 +116,6 @@ TEST(SharpnessTest, OnlyTheFirstPassChangesRunningStatistics) {
   }
 }
 
-MemoryDataset SmallTable() {
-  std::vector<float> features;
-  std::vector<int> labels;
-  for (int i = 0; i < 120; ++i) {
-    labels.push_back(i % 5 == 0);
-    features.push_back(static_cast<float>((i % 5 == 0 ? 3.0 : 1.0) + std::sin(i)));
-    features.push_back(static_cast<float>(std::cos(3 * i)));
-  }
-  return MemoryDataset::Table(features, 2, labels, 2);
-}
-
 TEST(SharpnessTest, MicroBatchesAddUpAndClippingIsOfTheLastGradient) {
   const MemoryDataset set = SmallTable();
   spec::TrainingPlan plan = SamPlan();
