@@ -56,8 +56,9 @@ std::string WhatIsWorthALook(const v1::Experiment& experiment,
     }
     add(absl::StrCat(problem.count(), " ", problem.kind(), " left out"));
   }
-  if (experiment.task().classification().class_weights() ==
-      v1::Classification::CLASS_WEIGHTS_BALANCED) {
+  const auto weights = experiment.task().classification().class_weights();
+  if (weights == v1::Classification::CLASS_WEIGHTS_BALANCED ||
+      weights == v1::Classification::CLASS_WEIGHTS_SQRT_BALANCED) {
     return warning;
   }
   if (const std::string hint = spec::DataWarning(experiment.data(), manifest); !hint.empty())

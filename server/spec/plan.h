@@ -103,7 +103,8 @@ struct TaskPlan {
   enum class Kind { kClassification, kRegression, kMultiLabel, kVoteFractions, kVoteCounts };
   Kind kind = Kind::kClassification;
   TargetColumns targets;
-  bool balanced_class_weights = false;  // kClassification
+  // kClassification: a class counts (N / (K * its samples)) ^ this; 0: all samples count the same.
+  double class_weight_power = 0.0;
   double label_smoothing = 0.0;
   double focal_gamma = 0.0;
   bool huber = false;  // kRegression

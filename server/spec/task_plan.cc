@@ -13,9 +13,19 @@ TaskPlan PlanClassification(const v1::Classification& task, Violations& v) {
   TaskPlan plan;
   plan.targets.field = "task.classification.target";
   plan.targets.class_column = task.target();
-  plan.balanced_class_weights = task.class_weights() == v1::Classification::CLASS_WEIGHTS_BALANCED;
-  if (!v1::Classification::ClassWeights_IsValid(task.class_weights())) {
-    v.Add("task.classification.class_weights", "must be none or balanced");
+  switch (task.class_weights()) {
+    case v1::Classification::CLASS_WEIGHTS_UNSPECIFIED:
+    case v1::Classification::CLASS_WEIGHTS_NONE:
+      plan.class_weight_power = 0.0;
+      break;
+    case v1::Classification::CLASS_WEIGHTS_BALANCED:
+      plan.class_weight_power = 1.0;
+      break;
+    case v1::Classification::CLASS_WEIGHTS_SQRT_BALANCED:
+      plan.class_weight_power = 0.5;
+      break;
+    default:
+      v.Add("task.classification.class_weights", "must be none, balanced or sqrt_balanced");
   }
   plan.label_smoothing = task.label_smoothing();
   if (!(plan.label_smoothing >= 0 && plan.label_smoothing < 1)) {

@@ -28,7 +28,7 @@ SETS = {
     "gz1": dict(
         data=GZ1 + "\n  classes: {{merge: {{smooth: ['0'], clockwise: ['1'], anticlockwise: ['2'], edge_on: ['3']}},"
                    " drop: ['4', '5']}}",
-        target="CLASS", weights="balanced",
+        target="CLASS", weights="sqrt_balanced",
         augment="{rotate: {degrees: 180}, flip: true, flip_swaps_classes: [[clockwise, anticlockwise]]}"),
     "handed": dict(
         data=GZ1 + "\n  classes: {{merge: {{clockwise: ['1'], anticlockwise: ['2']}}, drop: ['0', '3', '4', '5']}}",

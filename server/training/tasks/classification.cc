@@ -50,14 +50,14 @@ void AddF1(v1::EvaluationReport& report) {
 
 }  // namespace
 
-std::vector<double> BalancedClassWeights(absl::Span<const int64_t> class_counts) {
+std::vector<double> ClassWeights(absl::Span<const int64_t> class_counts, double power) {
   const double total =
       static_cast<double>(std::accumulate(class_counts.begin(), class_counts.end(), int64_t{0}));
+  const auto classes = static_cast<double>(class_counts.size());
   std::vector<double> weights;
   for (const int64_t count : class_counts) {
     weights.push_back(
-        count > 0 ? total / (static_cast<double>(class_counts.size()) * static_cast<double>(count))
-                  : 0.0);
+        count > 0 ? std::pow(total / (classes * static_cast<double>(count)), power) : 0.0);
   }
   return weights;
 }

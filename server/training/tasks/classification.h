@@ -13,8 +13,9 @@
 
 namespace skytrain::training {
 
-// N / (K * count of the class): weights that make every class count the same. 0 for an empty class.
-std::vector<double> BalancedClassWeights(absl::Span<const int64_t> class_counts);
+// (N / (K * count of the class)) ^ power: with power 1, weights that make every class count the
+// same. 0 for an empty class.
+std::vector<double> ClassWeights(absl::Span<const int64_t> class_counts, double power);
 
 // Softmax cross entropy of logits [N, K] and labels int64 [N].
 struct ClassLoss {

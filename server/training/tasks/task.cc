@@ -56,10 +56,10 @@ at::Tensor Task::LossWeight(const Batch& batch) const {
 TaskFacts FactsOf(const spec::TaskPlan& plan, const data::Dataset& dataset) {
   TaskFacts facts;
   facts.classes = dataset.classes();
-  if (plan.balanced_class_weights) {
+  if (plan.class_weight_power != 0.0) {
     std::vector<int64_t> counts(facts.classes.size());
     for (const int64_t sample : dataset.train()) ++counts[dataset.labels()[sample]];
-    facts.class_weights = BalancedClassWeights(counts);
+    facts.class_weights = ClassWeights(counts, plan.class_weight_power);
   }
   if (plan.kind == Kind::kRegression) Standardise(dataset, facts);
   return facts;

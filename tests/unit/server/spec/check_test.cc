@@ -34,7 +34,19 @@ TEST(MakePlan, FillsInTheDefaultsOfTheProtosComments) {
   EXPECT_EQ(plan->checkpoint_keep, 2);
   EXPECT_EQ(plan->cpus, 2);
   EXPECT_EQ(plan->gpus, 0);
-  EXPECT_FALSE(plan->task.balanced_class_weights);
+  EXPECT_EQ(plan->task.class_weight_power, 0.0);
+}
+
+TEST(MakePlan, ClassWeightsAreAPowerOfTheBalancedOnes) {
+  v1::Experiment e = Good();
+  v1::Classification& task = *e.mutable_task()->mutable_classification();
+  task.set_class_weights(v1::Classification::CLASS_WEIGHTS_BALANCED);
+  EXPECT_EQ(MakePlan(e)->task.class_weight_power, 1.0);
+  task.set_class_weights(v1::Classification::CLASS_WEIGHTS_SQRT_BALANCED);
+  EXPECT_EQ(MakePlan(e)->task.class_weight_power, 0.5);
+  task.set_class_weights(static_cast<v1::Classification::ClassWeights>(9));
+  EXPECT_THAT(ViolationsOf(MakePlan(e).status()),
+              Contains(Field(&FieldViolation::field, "task.classification.class_weights")));
 }
 
 TEST(MakePlan, LoopOptionsAreChecked) {

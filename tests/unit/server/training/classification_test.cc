@@ -121,7 +121,12 @@ TEST(ClassificationTest, MeasuresOfClassesAndOfCalibration) {
 }
 
 TEST(ClassificationTest, BalancedWeightsMakeClassesCountTheSame) {
-  EXPECT_THAT(BalancedClassWeights({10, 30, 0}), ElementsAre(40.0 / 30.0, 40.0 / 90.0, 0.0));
+  EXPECT_THAT(ClassWeights({10, 30, 0}, 1.0), ElementsAre(40.0 / 30.0, 40.0 / 90.0, 0.0));
+}
+
+TEST(ClassificationTest, SquareRootsOfWeightsKeepTheirOrder) {
+  EXPECT_THAT(ClassWeights({10, 30, 0}, 0.5),
+              ElementsAre(std::sqrt(40.0 / 30.0), std::sqrt(40.0 / 90.0), 0.0));
 }
 
 }  // namespace

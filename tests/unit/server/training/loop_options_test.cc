@@ -46,7 +46,7 @@ TEST(MicroBatchTest, PartsAddUpToTheBatch) {
   for (const bool weighted : {false, true}) {
     if (weighted) set.SetWeights(weights);
     spec::TrainingPlan plan = TablePlan();
-    plan.task.balanced_class_weights = weighted;
+    plan.task.class_weight_power = weighted ? 1.0 : 0.0;
     const Ran whole = RunTraining(Posix(), dir.File(absl::StrCat("a", weighted)), plan, set);
     ASSERT_TRUE(whole.status.ok()) << whole.status;
     plan.micro_batch = 4;

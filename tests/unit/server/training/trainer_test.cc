@@ -264,7 +264,7 @@ TEST(TrainerTest, TablesTrainWithBalancedWeightsClippingAndLossSelection) {
   plan.model.hidden = {8};
   plan.view.size = 0;
   plan.epochs = 20;
-  plan.task.balanced_class_weights = true;
+  plan.task.class_weight_power = 1.0;
   plan.clip_grad_norm = 1.0;
   plan.select_metric = "val/loss";
   plan.select_max = false;
