@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstring>
 #include <iterator>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
+#include "server/data/groups.h"
 #include "server/data/labelled_images.h"
 #include "server/data/parallel.h"
 
@@ -168,32 +170,74 @@ absl::StatusOr<const ArrayInfo*> ChooseLabels(const ArrayFile& file) {
       absl::StrCat(Quotable(file.path()), " has no array \"labels\"; it holds ", Contents(file)));
 }
 
+// The numbers of an array of one dimension, as text that gives the same value again.
+absl::StatusOr<std::vector<std::string>> CellsOf(const ArrayFile& file, const ArrayInfo& array) {
+  std::vector<std::string> cells;
+  if (IsInteger(array.type)) {
+    ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ReadIntegers(file, array));
+    for (const int64_t number : numbers) cells.push_back(absl::StrCat(number));
+    return cells;
+  }
+  std::string bytes;
+  RETURN_IF_ERROR(file.ReadRows(array, 0, array.rows(), bytes));
+  const size_t size = SizeOf(array.type);
+  for (size_t at = 0; at < bytes.size(); at += size) {
+    double number;
+    if (array.type == ElementType::kFloat32) {
+      float value;
+      std::memcpy(&value, bytes.data() + at, sizeof(value));
+      number = value;
+    } else {
+      std::memcpy(&number, bytes.data() + at, sizeof(number));
+    }
+    cells.push_back(absl::StrFormat("%.17g", number));
+  }
+  return cells;
+}
+
+absl::Status AddColumn(const ArrayFile& file, const ArrayInfo& array, const std::string& name,
+                       TextTable& table) {
+  ASSIGN_OR_RETURN(std::vector<std::string> cells, CellsOf(file, array));
+  table.header.push_back(name);
+  table.columns.push_back(std::move(cells));
+  return absl::OkStatus();
+}
+
+bool HasColumn(const TextTable& table, absl::string_view name) {
+  return std::find(table.header.begin(), table.header.end(), name) != table.header.end();
+}
+
+// Whether `array` has one number for each row of `table`.
+bool IsOneARow(const ArrayInfo& array, const TextTable& table) {
+  return array.shape.size() == 1 && array.rows() == static_cast<int64_t>(table.rows());
+}
+
 // Adds arrays of floating point numbers named "ra" and "dec", one a row, to `table`.
 absl::Status AddPositions(const ArrayFile& file, TextTable& table) {
   for (const char* name : {"ra", "dec"}) {
     const ArrayInfo* array = file.Find(name);
-    if (array == nullptr || IsInteger(array->type) || array->shape.size() != 1 ||
-        array->rows() != static_cast<int64_t>(table.rows())) {
-      continue;
-    }
-    std::string bytes;
-    RETURN_IF_ERROR(file.ReadRows(*array, 0, array->rows(), bytes));
-    table.header.emplace_back(name);
-    std::vector<std::string>& column = table.columns.emplace_back();
-    const size_t size = SizeOf(array->type);
-    for (size_t at = 0; at < bytes.size(); at += size) {
-      double degrees;
-      if (array->type == ElementType::kFloat32) {
-        float value;
-        std::memcpy(&value, bytes.data() + at, sizeof(value));
-        degrees = value;
-      } else {
-        std::memcpy(&degrees, bytes.data() + at, sizeof(degrees));
-      }
-      column.push_back(absl::StrFormat("%.17g", degrees));
-    }
+    if (array == nullptr || IsInteger(array->type) || !IsOneARow(*array, table)) continue;
+    RETURN_IF_ERROR(AddColumn(file, *array, name, table));
   }
   return absl::OkStatus();
+}
+
+// Adds the array `group`, one number a row, unless `table` has it already.
+absl::Status AddGroup(const ArrayFile& file, const std::string& group, TextTable& table) {
+  if (group.empty() || HasColumn(table, group)) return absl::OkStatus();
+  const ArrayInfo* array = file.Find(group);
+  if (array != nullptr && IsOneARow(*array, table)) return AddColumn(file, *array, group, table);
+  ASSIGN_OR_RETURN(const std::optional<double> cell, SkyCellIn(group));
+  if (cell.has_value()) return absl::OkStatus();
+  std::vector<std::string> columns = table.header;
+  for (const ArrayInfo& other : file.arrays()) {
+    if (IsOneARow(other, table) && !HasColumn(table, other.name)) columns.push_back(other.name);
+  }
+  return DataInvalid(absl::StrCat(
+      "data.splits.group: ", Quotable(file.path()), " has no array \"", Quotable(group),
+      "\" of one number for each image",
+      array == nullptr ? "" : absl::StrCat(", but ", array->ToString()), "; it has ",
+      columns.empty() ? "none" : SomeOf(columns, static_cast<int64_t>(columns.size()), 20)));
 }
 
 // Rows of `array` without a label.
@@ -220,7 +264,7 @@ absl::StatusOr<LabelledImages> RowsOf(std::shared_ptr<ArrayFile> file, const Arr
 }  // namespace
 
 absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> images,
-                                              const ArrayFile& labels) {
+                                              const ArrayFile& labels, const std::string& group) {
   ASSIGN_OR_RETURN(const ArrayInfo* image_array, ChooseImages(*images));
   ASSIGN_OR_RETURN(const ArrayInfo* label_array, ChooseLabels(labels));
   RETURN_IF_ERROR(LayoutOf(*images, *image_array).status());
@@ -230,22 +274,29 @@ absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> images,
                                     Quotable(labels.path()), " do not match"));
   }
   // `labels` may be the same file: it lives as long as the container.
+  const ArrayFile& file = *images;
   ASSIGN_OR_RETURN(LabelledImages found, RowsOf(std::move(images), *image_array));
   ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ReadIntegers(labels, *label_array));
   found.table.header.emplace_back("labels");
   std::vector<std::string>& labels_column = found.table.columns.emplace_back();
   for (const int64_t number : numbers) labels_column.push_back(absl::StrCat(number));
+  RETURN_IF_ERROR(AddGroup(file, group, found.table));
   return found;
 }
 
-absl::StatusOr<LabelledImages> UnlabelledImagesOfArrays(std::shared_ptr<ArrayFile> file) {
+absl::StatusOr<LabelledImages> UnlabelledImagesOfArrays(std::shared_ptr<ArrayFile> file,
+                                                        const std::string& group) {
   ASSIGN_OR_RETURN(const ArrayInfo* array, ChooseImages(*file));
-  return RowsOf(std::move(file), *array);
+  const ArrayFile& arrays = *file;  // Lives as long as the container.
+  ASSIGN_OR_RETURN(LabelledImages found, RowsOf(std::move(file), *array));
+  RETURN_IF_ERROR(AddGroup(arrays, group, found.table));
+  return found;
 }
 
-absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> file) {
+absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> file,
+                                              const std::string& group) {
   const ArrayFile& labels = *file;
-  return ImagesOfArrays(std::move(file), labels);
+  return ImagesOfArrays(std::move(file), labels, group);
 }
 
 }  // namespace skytrain::data

@@ -26,6 +26,7 @@ struct CacheIndex {
   std::vector<float> targets;     // [samples, target_names]
   std::vector<float> weights;     // One a sample, or empty.
   std::vector<double> positions;  // [samples, 2]: as Dataset::positions, or empty.
+  std::vector<int32_t> groups;    // Of each sample, from 0; empty: nobody asked for any.
   std::vector<uint64_t> digests;  // Hash64 of the pixels of each sample.
 };
 

@@ -78,6 +78,7 @@ std::string EncodeIndex(const CacheIndex& index, const std::vector<uint32_t>& ch
   PutArray(bytes, index.targets);
   PutArray(bytes, index.weights);
   PutArray(bytes, index.positions);
+  PutArray(bytes, index.groups);
   PutArray(bytes, index.digests);
   return bytes;
 }
@@ -92,12 +93,14 @@ absl::Status DecodeIndex(absl::string_view bytes, uint64_t count, CacheIndex& in
               GetStrings(bytes, index.ids) && GetArray(bytes, index.labels) &&
               GetArray(bytes, index.sample_splits) && GetStrings(bytes, index.target_names) &&
               GetArray(bytes, index.targets) && GetArray(bytes, index.weights) &&
-              GetArray(bytes, index.positions) && GetArray(bytes, index.digests) &&
-              index.digests.size() == count && index.ids.size() == count &&
-              index.labels.size() == count && index.sample_splits.size() == count &&
+              GetArray(bytes, index.positions) && GetArray(bytes, index.groups) &&
+              GetArray(bytes, index.digests) && index.digests.size() == count &&
+              index.ids.size() == count && index.labels.size() == count &&
+              index.sample_splits.size() == count &&
               index.targets.size() == count * index.target_names.size() &&
               (index.weights.empty() || index.weights.size() == count) &&
-              (index.positions.empty() || index.positions.size() == 2 * count);
+              (index.positions.empty() || index.positions.size() == 2 * count) &&
+              (index.groups.empty() || index.groups.size() == count);
   // Where there are no classes, all labels are 0.
   const auto labels = std::max<int32_t>(static_cast<int32_t>(index.classes.size()), 1);
   for (size_t i = 0; good && i < count; ++i) {

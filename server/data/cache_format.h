@@ -26,7 +26,7 @@ struct CacheHeader {
 static_assert(sizeof(CacheHeader) == 56);
 
 constexpr char kCacheMagic[9] = "SKYCACHE";
-constexpr uint32_t kCacheVersion = 3;
+constexpr uint32_t kCacheVersion = 4;
 constexpr uint32_t kPixelUint8 = 1;
 constexpr uint64_t kCacheHeaderBytes = 4096;
 constexpr uint64_t kCacheChunkBytes = 1 << 20;

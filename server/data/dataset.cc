@@ -16,7 +16,6 @@
 #include "server/data/data_errors.h"
 #include "server/data/decode.h"
 #include "server/data/duplicates.h"
-#include "server/data/groups.h"
 #include "server/data/image.h"
 #include "server/data/label_noise.h"
 #include "server/data/sources.h"
@@ -30,8 +29,7 @@ namespace {
 // Fills in what tables and images have in common.
 class OpenedSet : public Dataset {
  public:
-  absl::Status UseImages(std::unique_ptr<CacheFile> cache, const Sources& sources,
-                         const OpenOptions& options) {
+  absl::Status UseImages(std::unique_ptr<CacheFile> cache, const OpenOptions& options) {
     cache_ = std::move(cache);
     pixels_ = cache_->pixels();
     height_ = width_ = cache_->side();
@@ -44,6 +42,7 @@ class OpenedSet : public Dataset {
     targets_ = std::move(index.targets);
     weights_ = std::move(index.weights);
     positions_ = std::move(index.positions);
+    groups_ = std::move(index.groups);
     for (const auto& problem : manifest_.problems()) {
       if (problem.kind() != "corrupt" && problem.kind() != "image_without_label" &&
           problem.kind() != "label_without_image") {
@@ -52,7 +51,6 @@ class OpenedSet : public Dataset {
       skipped_ += problem.count();
       skipped_names_.insert(skipped_names_.end(), problem.names().begin(), problem.names().end());
     }
-    RETURN_IF_ERROR(ReadGroups(sources, options));
     return Divide(index.splits, index.sample_splits, options);
   }
 
@@ -66,7 +64,7 @@ class OpenedSet : public Dataset {
     classes_ = std::move(table.classes);
     target_names_ = options.targets.values;
     targets_ = std::move(table.targets);
-    RETURN_IF_ERROR(ReadGroups(sources, options));
+    groups_ = std::move(table.groups);
     return Divide({}, std::vector<int32_t>(labels_.size(), -1), options);
   }
 
@@ -90,19 +88,6 @@ class OpenedSet : public Dataset {
   }
 
  private:
-  absl::Status ReadGroups(const Sources& sources, const OpenOptions& options) {
-    const std::string& column = options.data.splits().group();
-    if (column.empty()) return absl::OkStatus();
-    if (sources.table.empty()) {
-      return DataInvalid(absl::StrCat("data.splits.group: there is no table with a column \"",
-                                      Quotable(column), "\""));
-    }
-    // A table of features has row numbers as ids.
-    const std::string id = sources.is_table() ? "" : options.data.files().id();
-    ASSIGN_OR_RETURN(groups_, GroupsOf(sources.table, sources.split_tables, id, column, ids_));
-    return absl::OkStatus();
-  }
-
   absl::Status Divide(const std::vector<std::string>& own_names,
                       const std::vector<int32_t>& own_splits, const OpenOptions& options) {
     if (options.data.has_classes() && !target_names_.empty()) {
@@ -205,6 +190,8 @@ std::string CachePath(const OpenOptions& options, const Sources& sources, const 
   // What a set was refused for once must not be found in the cache of a laxer task.
   absl::StrAppend(&key, "\n", targets.lowest, " ", targets.highest, " ", targets.empty_is_zero);
   if (targets.unlabelled) absl::StrAppend(&key, "\nunlabelled");
+  const std::string& group = options.data.splits().group();
+  if (!group.empty()) absl::StrAppend(&key, "\ngroup ", group.size(), ":", group);
   return absl::StrCat(options.cache_dir, "/", Sha256Hex(key).substr(0, 32), ".images");
 }
 
@@ -260,7 +247,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options)
   }
   ASSIGN_OR_RETURN(auto cache, OpenOrBuildCache(options, sources, view));
   RETURN_IF_ERROR(CheckPolicies(options.data, cache->index().manifest, options.evaluation));
-  RETURN_IF_ERROR(set->UseImages(std::move(cache), sources, options));
+  RETURN_IF_ERROR(set->UseImages(std::move(cache), options));
   return set;
 }
 

@@ -70,6 +70,7 @@ CacheIndex MakeIndex(const SampleIndex& index, const Sources& sources,
                        index.targets.begin() + (i + 1) * columns);
     out.digests.push_back(digests[i]);
     if (!index.weights.empty()) out.weights.push_back(index.weights[i]);
+    if (!index.groups.empty()) out.groups.push_back(index.groups[i]);
     if (!index.positions.empty()) {
       out.positions.insert(out.positions.end(), index.positions.begin() + 2 * i,
                            index.positions.begin() + 2 * (i + 1));

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
+#include "server/data/groups.h"
 #include "server/data/image_names.h"
 #include "server/data/positions.h"
 #include "server/data/sample_index.h"
@@ -47,10 +48,11 @@ absl::Status FindTargets(const TextTable& table, const spec::TargetColumns& targ
 }
 
 // Where the column with the class is not named.
-absl::Status FindOnlyOther(const TextTable& table, Columns& columns) {
+absl::Status FindOnlyOther(const TextTable& table, const std::string& group, Columns& columns) {
   std::vector<std::string> others;
   for (size_t c = 0; c < table.header.size(); ++c) {
     if (c == columns.id || c == columns.split || c == columns.weight) continue;
+    if (table.header[c] == group) continue;
     if (std::find(columns.file.begin(), columns.file.end(), c) != columns.file.end()) continue;
     if (columns.position && (c == columns.position->first || c == columns.position->second)) {
       continue;
@@ -66,7 +68,7 @@ absl::Status FindOnlyOther(const TextTable& table, Columns& columns) {
 }
 
 absl::StatusOr<Columns> FindColumns(const TextTable& table, const v1::Files& files,
-                                    const spec::TargetColumns& targets) {
+                                    const spec::TargetColumns& targets, const std::string& group) {
   Columns columns;
   ASSIGN_OR_RETURN(columns.id, table.Column(files.id(), "data.files.id"));
   if (!files.split().empty()) {
@@ -81,7 +83,9 @@ absl::StatusOr<Columns> FindColumns(const TextTable& table, const v1::Files& fil
   columns.position = FindPositionColumns(table);
   RETURN_IF_ERROR(FindTargets(table, targets, columns));
   if (targets.unlabelled) return columns;
-  if (columns.values.empty() && !columns.target) RETURN_IF_ERROR(FindOnlyOther(table, columns));
+  if (columns.values.empty() && !columns.target) {
+    RETURN_IF_ERROR(FindOnlyOther(table, group, columns));
+  }
   return columns;
 }
 
@@ -96,17 +100,23 @@ std::string FileNameOf(const TextTable& table, const Columns& columns, size_t ro
 class TableJoiner {
  public:
   TableJoiner(SampleIndex& index, const TextTable& table, const Columns& columns,
-              const spec::TargetColumns& targets, const SplitOfId& split_of_id)
+              const spec::TargetColumns& targets, const SplitOfId& split_of_id,
+              const std::string& group)
       : index_(index),
         table_(table),
         columns_(columns),
         targets_(targets),
         split_of_id_(split_of_id),
+        groups_(group),
         names_(index.containers) {}
 
   absl::Status Run() {
     CollectImages();
     RETURN_IF_ERROR(CollectNames());
+    if (groups_.asked()) {
+      RETURN_IF_ERROR(groups_.Use(table_));
+      groups_.NumberAll();
+    }
     // The order of the table decides nothing: ids do, as text.
     std::map<std::string, size_t> rows;
     for (size_t r = 0; r < table_.rows(); ++r) {
@@ -223,6 +233,9 @@ class TableJoiner {
       ASSIGN_OR_RETURN(const float weight, WeightIn(table_, row, *columns_.weight));
       index_.weights.push_back(weight);
     }
+    if (groups_.asked()) {
+      ASSIGN_OR_RETURN(index_.groups.emplace_back(), groups_.Of(row));
+    }
     if (columns_.position) {
       index_.positions.push_back(DegreesIn(table_, row, columns_.position->first));
       index_.positions.push_back(DegreesIn(table_, row, columns_.position->second));
@@ -235,6 +248,7 @@ class TableJoiner {
   const Columns& columns_;
   const spec::TargetColumns& targets_;
   const SplitOfId& split_of_id_;  // Of the tables of data.splits.
+  GroupNumbers groups_;
   ImageNames names_;
   absl::flat_hash_map<std::string, ImageNames::Place> images_;  // By ids.
   std::vector<std::vector<bool>> labelled_;                     // By container and entry.
@@ -247,10 +261,11 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
                                                  const std::string& table_path,
                                                  const v1::Files& files,
                                                  const spec::TargetColumns& targets,
-                                                 const SplitTablePaths& split_tables) {
+                                                 const SplitTablePaths& split_tables,
+                                                 const std::string& group) {
   std::set<std::string> wanted;
   if (targets.unlabelled || !targets.values.empty() || !targets.class_column.empty()) {
-    wanted = {files.id(), files.split(), files.weight(), targets.class_column};
+    wanted = {files.id(), files.split(), files.weight(), targets.class_column, group};
     wanted.insert(targets.values.begin(), targets.values.end());
     wanted.insert(files.file().begin(), files.file().end());
     wanted.insert(PositionColumnNames().begin(), PositionColumnNames().end());
@@ -258,7 +273,7 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
   ASSIGN_OR_RETURN(TextTable table, ReadTable(table_path, wanted));
   ASSIGN_OR_RETURN(const SplitOfId split_of_id,
                    AddSplitTables(split_tables, files.id(), wanted, table));
-  ASSIGN_OR_RETURN(const Columns columns, FindColumns(table, files, targets));
+  ASSIGN_OR_RETURN(const Columns columns, FindColumns(table, files, targets, group));
   SampleIndex index;
   index.format = v1::DatasetManifest::FORMAT_IMAGES_WITH_TABLE;
   index.path = table_path;
@@ -266,7 +281,7 @@ absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Con
   index.target_names = targets.values;
   index.rows = static_cast<int64_t>(table.rows());
   index.containers = std::move(containers);
-  RETURN_IF_ERROR(TableJoiner(index, table, columns, targets, split_of_id).Run());
+  RETURN_IF_ERROR(TableJoiner(index, table, columns, targets, split_of_id, group).Run());
   if (index.samples.empty()) {
     const bool by_file = !columns.file.empty();
     std::string image_ids;

@@ -13,6 +13,7 @@
 #include "common/status_macros.h"
 #include "server/data/array_file.h"
 #include "server/data/data_errors.h"
+#include "server/data/groups.h"
 #include "server/data/labelled_images.h"
 #include "server/data/paths.h"
 #include "server/data/positions.h"
@@ -60,7 +61,8 @@ struct Part {
 };
 
 // Opens files of which each holds images and labels, or one of both.
-absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& paths, bool labelled) {
+absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& paths, bool labelled,
+                                            const std::string& group) {
   std::vector<Part> parts;
   std::map<std::string, std::vector<std::shared_ptr<ArrayFile>>> halves;
   for (const std::string& path : paths) {
@@ -76,7 +78,7 @@ absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& path
     if (!labelled) {
       // Labels in a file of their own.
       if (single && file->arrays()[0].shape.size() < 3 && paths.size() > 1) continue;
-      ASSIGN_OR_RETURN(LabelledImages images, UnlabelledImagesOfArrays(std::move(file)));
+      ASSIGN_OR_RETURN(LabelledImages images, UnlabelledImagesOfArrays(std::move(file), group));
       parts.push_back({path, std::move(images)});
       continue;
     }
@@ -84,7 +86,7 @@ absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& path
       halves[PairKeyOf(path)].push_back(std::move(file));
       continue;
     }
-    ASSIGN_OR_RETURN(LabelledImages images, ImagesOfArrays(std::move(file)));
+    ASSIGN_OR_RETURN(LabelledImages images, ImagesOfArrays(std::move(file), group));
     parts.push_back({path, std::move(images)});
   }
   for (auto& [key, files] : halves) {
@@ -99,7 +101,7 @@ absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& path
                                       files.size()));
     }
     const std::string path = files[0]->path();
-    ASSIGN_OR_RETURN(LabelledImages images, ImagesOfArrays(files[0], *files[1]));
+    ASSIGN_OR_RETURN(LabelledImages images, ImagesOfArrays(files[0], *files[1], group));
     parts.push_back({path, std::move(images)});
   }
   std::sort(parts.begin(), parts.end(),
@@ -107,14 +109,21 @@ absl::StatusOr<std::vector<Part>> OpenParts(const std::vector<std::string>& path
   return parts;
 }
 
-// The column with the classes: `target`, else one that is named as such, else the only one.
-absl::StatusOr<size_t> ClassColumn(const TextTable& table, const std::string& target) {
+// The column with the classes: `target`, else one that is named as such, else the only one besides
+// `group`.
+absl::StatusOr<size_t> ClassColumn(const TextTable& table, const std::string& target,
+                                   const std::string& group) {
   if (!target.empty()) return table.Column(target, "task.classification.target");
-  for (const char* name : {"cls", "label", "labels", "class"}) {
-    const auto found = std::find(table.header.begin(), table.header.end(), name);
-    if (found != table.header.end()) return static_cast<size_t>(found - table.header.begin());
+  std::vector<size_t> others;
+  for (size_t c = 0; c < table.header.size(); ++c) {
+    if (table.header[c] != group) others.push_back(c);
   }
-  if (table.header.size() == 1) return size_t{0};
+  for (const char* name : {"cls", "label", "labels", "class"}) {
+    for (const size_t c : others) {
+      if (table.header[c] == name) return c;
+    }
+  }
+  if (others.size() == 1) return others[0];
   return DataInvalid(absl::StrCat(
       "task.classification.target: say which of ", Quotable(table.path),
       " is the class: ", SomeOf(table.header, static_cast<int64_t>(table.header.size()), 20)));
@@ -122,8 +131,9 @@ absl::StatusOr<size_t> ClassColumn(const TextTable& table, const std::string& ta
 
 class Combiner {
  public:
-  Combiner(const std::string& path, std::vector<Part> parts, const spec::TargetColumns& targets)
-      : parts_(std::move(parts)), targets_(targets) {
+  Combiner(const std::string& path, std::vector<Part> parts, const spec::TargetColumns& targets,
+           const std::string& group)
+      : parts_(std::move(parts)), targets_(targets), group_(group), groups_(group) {
     index_.target_names = targets.values;
     index_.format = v1::DatasetManifest::FORMAT_LABELLED_IMAGES;
     index_.path = path;
@@ -155,7 +165,7 @@ class Combiner {
         columns_.push_back(std::move(columns));
         continue;
       }
-      ASSIGN_OR_RETURN(const size_t column, ClassColumn(table, targets_.class_column));
+      ASSIGN_OR_RETURN(const size_t column, ClassColumn(table, targets_.class_column, group_));
       columns_.push_back({column});
       index_.target = table.header[column];
       classes.insert(table.columns[column].begin(), table.columns[column].end());
@@ -192,6 +202,7 @@ class Combiner {
     const std::vector<size_t>& columns = columns_[number];
     const auto position = FindPositionColumns(table);
     positions_known_ |= position.has_value();
+    if (groups_.asked()) RETURN_IF_ERROR(groups_.Use(table));
     constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
     const int32_t split_number =
         split == index_.splits.end() ? -1 : static_cast<int32_t>(split - index_.splits.begin());
@@ -214,6 +225,9 @@ class Combiner {
           ASSIGN_OR_RETURN(const float value, TargetIn(table, i, columns[c], targets_));
           index_.targets.push_back(value);
         }
+        if (groups_.asked()) {
+          ASSIGN_OR_RETURN(index_.groups.emplace_back(), groups_.Of(i));
+        }
         index_.positions.push_back(position ? DegreesIn(table, i, position->first) : kUnknown);
         index_.positions.push_back(position ? DegreesIn(table, i, position->second) : kUnknown);
       }
@@ -232,6 +246,8 @@ class Combiner {
 
   std::vector<Part> parts_;
   const spec::TargetColumns& targets_;
+  const std::string& group_;
+  GroupNumbers groups_;
   SampleIndex index_;
   // Of each part: that of the class, or of the numbers; none where nothing is asked.
   std::vector<std::vector<size_t>> columns_;
@@ -267,9 +283,10 @@ absl::StatusOr<std::vector<std::string>> FindLabelledImages(const std::string& r
 
 absl::StatusOr<SampleIndex> IndexLabelledImages(const std::string& resolved,
                                                 const std::vector<std::string>& files,
-                                                const spec::TargetColumns& targets) {
-  ASSIGN_OR_RETURN(std::vector<Part> parts, OpenParts(files, !targets.unlabelled));
-  return Combiner(resolved, std::move(parts), targets).Run();
+                                                const spec::TargetColumns& targets,
+                                                const std::string& group) {
+  ASSIGN_OR_RETURN(std::vector<Part> parts, OpenParts(files, !targets.unlabelled, group));
+  return Combiner(resolved, std::move(parts), targets, group).Run();
 }
 
 }  // namespace skytrain::data

@@ -28,13 +28,17 @@ struct LabelledImages {
 // (else the only one of whole numbers and one dimension), which becomes the column "labels"; "ra"
 // and "dec", where there are such arrays, become columns too. Images are uint8 [n, height, width],
 // [n, height, width, 3] or [n, 3, height, width]. Ids are row numbers from 0. DATA_INVALID naming
-// what the file holds instead.
-absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> file);
+// what the file holds instead. `group`, as data.splits.group: the name of an array that becomes a
+// column; empty: none.
+absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> file,
+                                              const std::string& group = "");
 // The same with the labels in a file of their own.
 absl::StatusOr<LabelledImages> ImagesOfArrays(std::shared_ptr<ArrayFile> images,
-                                              const ArrayFile& labels);
+                                              const ArrayFile& labels,
+                                              const std::string& group = "");
 // The images alone, whatever labels the file holds.
-absl::StatusOr<LabelledImages> UnlabelledImagesOfArrays(std::shared_ptr<ArrayFile> file);
+absl::StatusOr<LabelledImages> UnlabelledImagesOfArrays(std::shared_ptr<ArrayFile> file,
+                                                        const std::string& group = "");
 
 // A WebDataset shard: a tar in which KEY.jpg, KEY.png or KEY.image.jpg goes with KEY.cls (a class
 // or its number: column "cls") or KEY.json, KEY.labels.json (an object: a column for each of its

@@ -36,6 +36,7 @@ struct SampleIndex {
   std::vector<float> targets;             // [samples, target_names]
   std::vector<float> weights;             // Of the samples in the loss; empty: all alike.
   std::vector<double> positions;          // [samples, 2]: as Dataset::positions.
+  std::vector<int32_t> groups;            // Of the samples, from 0; empty: nobody asked for any.
   int64_t images = 0, rows = 0;           // Found in all, for messages.
 
   const Entry& entry_of(const Sample& sample) const {
@@ -53,11 +54,13 @@ absl::StatusOr<SampleIndex> IndexUnlabelledImages(std::unique_ptr<Container> con
 using SplitTablePaths = std::vector<std::pair<std::string, std::string>>;
 
 // Images joined with a table, by id or by the table's names of files. See AddSplitTables.
+// `group`: as data.splits.group (see GroupNumbers); empty: none.
 absl::StatusOr<SampleIndex> IndexImagesWithTable(std::vector<std::unique_ptr<Container>> containers,
                                                  const std::string& table_path,
                                                  const v1::Files& files,
                                                  const spec::TargetColumns& targets,
-                                                 const SplitTablePaths& split_tables = {});
+                                                 const SplitTablePaths& split_tables = {},
+                                                 const std::string& group = "");
 
 // Does it look like a WebDataset shard: labels for at least half of the images?
 bool IsShard(const Container& container);
@@ -67,10 +70,11 @@ absl::StatusOr<std::vector<std::string>> FindLabelledImages(const std::string& r
                                                             const std::vector<std::string>& roots);
 // Files that each bring images and labels, or arrays in pairs that are named alike. Splits are
 // known by the words of the files' names; classes are the values of the class column (else "cls",
-// "label", "labels" or "class", else the only one).
+// "label", "labels" or "class", else the only one) other than `group`, which is as above.
 absl::StatusOr<SampleIndex> IndexLabelledImages(const std::string& resolved,
                                                 const std::vector<std::string>& files,
-                                                const spec::TargetColumns& targets);
+                                                const spec::TargetColumns& targets,
+                                                const std::string& group = "");
 
 // Adds `name` to the problem `kind`: counted always, named for the first twenty.
 void AddProblem(std::vector<v1::DatasetManifest::Problem>& problems, const std::string& kind,

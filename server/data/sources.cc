@@ -99,10 +99,11 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const spec::TargetCo
                                       const Sources& sources,
                                       const std::vector<std::string>& roots) {
   const bool one_set = data.source_case() == v1::Data::kDataset;
+  const std::string& group = data.splits().group();
   if (one_set) {
     ASSIGN_OR_RETURN(const FileKind kind, KindOf(sources.images[0]));
     if (kind == FileKind::kArrays || kind == FileKind::kParquet) {
-      return IndexLabelledImages(sources.images[0], {sources.images[0]}, targets);
+      return IndexLabelledImages(sources.images[0], {sources.images[0]}, targets, group);
     }
     if (kind == FileKind::kImage && targets.unlabelled) {
       return IndexUnlabelledImages(std::make_unique<SingleImage>(sources.images[0]));
@@ -115,12 +116,17 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const spec::TargetCo
     containers.push_back(std::move(container));
   }
   if (one_set && IsShard(*containers[0])) {
-    return IndexLabelledImages(sources.images[0], {sources.images[0]}, targets);
+    return IndexLabelledImages(sources.images[0], {sources.images[0]}, targets, group);
   }
   if (one_set && containers[0]->entries().empty()) {
     ASSIGN_OR_RETURN(const std::vector<std::string> files,
                      FindLabelledImages(sources.images[0], roots));
-    if (!files.empty()) return IndexLabelledImages(sources.images[0], files, targets);
+    if (!files.empty()) return IndexLabelledImages(sources.images[0], files, targets, group);
+  }
+  if (one_set && !group.empty()) {
+    return DataInvalid(absl::StrCat(
+        "data.splits.group: ", Quotable(sources.images[0]), " holds images in folders, with no \"",
+        Quotable(group), "\" and no other columns: give images and table by data.files"));
   }
   if (one_set && !targets.values.empty()) {
     return DataInvalid(absl::StrCat(Quotable(sources.images[0]), " has a class for each image; ",
@@ -135,8 +141,9 @@ absl::StatusOr<SampleIndex> OpenIndex(const v1::Data& data, const spec::TargetCo
                absl::StrCat(container->path(), ": ", container->warning()));
   }
   ASSIGN_OR_RETURN(SampleIndex index,
-                   !one_set             ? IndexImagesWithTable(std::move(containers), sources.table,
-                                                               data.files(), targets, sources.split_tables)
+                   !one_set
+                       ? IndexImagesWithTable(std::move(containers), sources.table, data.files(),
+                                              targets, sources.split_tables, group)
                    : targets.unlabelled ? IndexUnlabelledImages(std::move(containers[0]))
                                         : IndexImageFolder(std::move(containers[0])));
   index.problems.insert(index.problems.end(), warnings.begin(), warnings.end());

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
+#include "server/data/groups.h"
 #include "server/data/sample_index.h"
 #include "server/data/table_values.h"
 #include "server/data/text_table.h"
@@ -100,6 +101,16 @@ absl::Status ReadClasses(const TextTable& table, size_t target, FeatureTable& ou
   return absl::OkStatus();
 }
 
+absl::Status ReadGroups(const TextTable& table, const std::string& group, FeatureTable& out) {
+  GroupNumbers groups(group);
+  if (!groups.asked()) return absl::OkStatus();
+  RETURN_IF_ERROR(groups.Use(table));
+  for (size_t r = 0; r < table.rows(); ++r) {
+    ASSIGN_OR_RETURN(out.groups.emplace_back(), groups.Of(r));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
@@ -123,8 +134,9 @@ absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
   const bool classes = !targets.unlabelled && targets.values.empty();
   if (classes) out.target = table.header[columns[0]];
   std::vector<size_t> no_features = columns;
-  if (!group.empty()) {
-    ASSIGN_OR_RETURN(no_features.emplace_back(), table.Column(group, "data.splits.group"));
+  RETURN_IF_ERROR(ReadGroups(table, group, out));
+  for (size_t c = 0; c < table.header.size(); ++c) {
+    if (table.header[c] == group) no_features.push_back(c);
   }
   RETURN_IF_ERROR(ReadFeatures(table, no_features, features, out));
   RETURN_IF_ERROR(classes ? ReadClasses(table, columns[0], out)

@@ -18,13 +18,15 @@ struct FeatureTable {
   std::vector<int32_t> labels;       // [rows], into classes; 0 where there are none.
   std::vector<std::string> classes;  // Sorted by name, numbers by value.
   std::vector<float> targets;        // [rows, TargetColumns::values]
+  std::vector<int32_t> groups;       // Of the rows, from 0; empty: nobody asked for any.
   std::vector<std::string> ids;      // Row numbers, from 1.
 };
 
 // A class column that is not named is the only column that holds text. DATA_INVALID naming file,
 // line and column of what is no finite number, and for an empty cell.
-// `group`: a column that is neither (see GroupsOf); empty: none. `features`: the columns to read as
-// such, in this order, whatever else there is; empty: all that are neither.
+// `group`: as data.splits.group (see GroupNumbers); a column of that name is neither; empty: none.
+// `features`: the columns to read as such, in this order, whatever else there is; empty: all that
+// are neither.
 absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
                                               const spec::TargetColumns& targets,
                                               const std::string& group = "",

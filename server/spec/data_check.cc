@@ -109,10 +109,13 @@ void CheckKind(const v1::Data& data, const TrainingPlan& plan, const DatasetMani
     v.Add("data.image", absl::StrCat("required: ", Quotable(manifest.path()),
                                      " holds images; say at least data.image.size"));
   }
-  const bool has_table = table || manifest.format() == DatasetManifest::FORMAT_IMAGES_WITH_TABLE;
-  if (!data.splits().group().empty() && !has_table) {
+  // Of other sets the probe knows the columns, and says so itself.
+  if (!data.splits().group().empty() && manifest.format() == DatasetManifest::FORMAT_IMAGE_FOLDER) {
     v.Add("data.splits.group",
-          absl::StrCat("is a column of a table; ", Quotable(manifest.path()), " has none"));
+          absl::StrCat("there is no column \"", Quotable(data.splits().group()),
+                       "\": ", Quotable(manifest.path()),
+                       " holds images in folders and no columns; give images and table by "
+                       "data.files"));
   }
   if (table && plan.model.family != ModelPlan::Family::kMlp) {
     v.Add("model", absl::StrCat(plan.model.Name(), " takes images; for a table use mlp"));

@@ -181,6 +181,21 @@ INSTANTIATE_TEST_SUITE_P(
         ProblemCase{"empty_class", "empty class", nullptr}),
     [](const auto& info) { return std::string(info.param.kind); });
 
+TEST(CheckAgainstData, GroupsNeedColumns) {
+  v1::Experiment e = OnGalaxies();
+  e.mutable_data()->mutable_splits()->set_group("field");
+  const absl::Status refused = Check(e, Galaxies()).status();
+  EXPECT_EQ(ReasonOf(refused), "INVALID_EXPERIMENT");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("no column \"field\": /data/gz2.tar"));
+  // A column of arrays, Parquet and shards is the probe's to find.
+  v1::DatasetManifest m = Galaxies();
+  for (const auto format : {v1::DatasetManifest::FORMAT_LABELLED_IMAGES,
+                            v1::DatasetManifest::FORMAT_IMAGES_WITH_TABLE}) {
+    m.set_format(format);
+    EXPECT_TRUE(Check(e, m).ok()) << Check(e, m).status();
+  }
+}
+
 TEST(DataWarning, NamesARareClass) {
   EXPECT_EQ(DataWarning({}, Galaxies()), "41 cigar of 2,434: consider class_weights");
 }
