@@ -4,6 +4,8 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/digest/digest.h"
+#include "common/digest/hash64.h"
 #include "common/status_macros.h"
 #include "server/data/cache_format.h"
 #include "server/data/container.h"
@@ -35,7 +38,32 @@ absl::Status WriteAt(int fd, const std::string& path, uint64_t offset, const voi
   return absl::OkStatus();
 }
 
-uint32_t ChunkCrc(absl::string_view chunk) { return MaskCrc(Crc32c(chunk)); }
+// RESOURCE_EXHAUSTED (DISK_FULL) saying how much is missing.
+absl::Status NoRoom(int fd, const std::string& path, int64_t needed) {
+  struct statvfs disk;
+  const bool known = ::fstatvfs(fd, &disk) == 0;
+  return DiskFull(path, needed, known ? static_cast<int64_t>(disk.f_bavail * disk.f_frsize) : -1);
+}
+
+absl::Status CheckRoom(int fd, const std::string& path, int64_t needed) {
+  struct statvfs disk;
+  // Some network file systems do not know.
+  if (::fstatvfs(fd, &disk) != 0 || disk.f_blocks == 0) return absl::OkStatus();
+  if (static_cast<uint64_t>(needed) / disk.f_frsize < disk.f_bavail) return absl::OkStatus();
+  return NoRoom(fd, path, needed);
+}
+
+uint64_t PageBytes() {
+  static const auto bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
+uint32_t IndexCrc(absl::string_view index) { return MaskCrc(Crc32c(index)); }
+
+// What the kernel reads ahead at once, at most, whatever it is asked for: 128 KiB by default.
+constexpr uint64_t kReadAheadBytes = 128 << 10;
+// How far ahead of the looking FindDamage has the kernel read.
+constexpr size_t kWindowBytes = 16 << 20;
 
 }  // namespace
 
@@ -54,6 +82,7 @@ absl::Span<const uint8_t> CacheFile::pixels() const {
 }
 
 absl::Status CacheFile::Map(const std::string& path) {
+  path_ = path;
   fd_ = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd_.ok() && errno == ENOENT) return absl::NotFoundError(path);
   struct stat st;
@@ -68,6 +97,9 @@ absl::Status CacheFile::Map(const std::string& path) {
   if (map == MAP_FAILED) return SystemError("map", path, errno);
   map_ = map;
   map_bytes_ = size;
+  // Samples are read in any order: what lies around one is not what comes next, and would push out
+  // of memory what does. WillRead says what does.
+  (void)::madvise(map, size, MADV_RANDOM);
   CacheHeader header;
   std::memcpy(&header, map, sizeof(header));
   if (std::memcmp(header.magic, kCacheMagic, sizeof(header.magic)) != 0 ||
@@ -79,19 +111,67 @@ absl::Status CacheFile::Map(const std::string& path) {
   }
   const absl::string_view all(static_cast<const char*>(map), size);
   const absl::string_view index_bytes = all.substr(kCacheHeaderBytes + header.pixel_bytes);
-  if (ChunkCrc(index_bytes) != header.index_crc) return damaged;
-  std::vector<uint32_t> crcs;
-  RETURN_IF_ERROR(DecodeIndex(index_bytes, header.count, index_, crcs));
+  const uint64_t index_page = (size - header.index_bytes) / PageBytes() * PageBytes();
+  (void)::madvise(static_cast<char*>(map) + index_page, size - index_page, MADV_SEQUENTIAL);
+  if (IndexCrc(index_bytes) != header.index_crc) return damaged;
+  RETURN_IF_ERROR(DecodeIndex(index_bytes, header.count, index_));
   pixel_bytes_ = header.pixel_bytes;
   side_ = static_cast<int>(header.side);
-  const absl::string_view pixel_part = all.substr(kCacheHeaderBytes, pixel_bytes_);
-  if (crcs.size() != (pixel_bytes_ + kCacheChunkBytes - 1) / kCacheChunkBytes) return damaged;
-  for (size_t i = 0; i < crcs.size(); ++i) {
-    if (ChunkCrc(pixel_part.substr(i * kCacheChunkBytes, kCacheChunkBytes)) != crcs[i]) {
-      return damaged;
-    }
-  }
+  good_ = std::make_unique<std::atomic<uint8_t>[]>(header.count);
   return absl::OkStatus();
+}
+
+absl::string_view CacheFile::PixelsOf(int64_t sample) const {
+  const size_t bytes = size_t{3} * side_ * side_;
+  return {reinterpret_cast<const char*>(pixels().data()) + sample * bytes, bytes};
+}
+
+void CacheFile::WillRead(absl::Span<const int64_t> samples) const {
+  const uint64_t image = uint64_t{3} * side_ * side_;
+  for (size_t i = 0; i < samples.size();) {
+    size_t end = i + 1;  // Neighbours at once.
+    while (end < samples.size() && samples[end] == samples[end - 1] + 1) ++end;
+    uint64_t at = kCacheHeaderBytes + static_cast<uint64_t>(samples[i]) * image;
+    const uint64_t stop = at + (end - i) * image;
+    for (at -= at % PageBytes(); at < stop; at += kReadAheadBytes) {
+      (void)::madvise(static_cast<char*>(map_) + at, std::min(kReadAheadBytes, stop - at),
+                      MADV_WILLNEED);
+    }
+    i = end;
+  }
+}
+
+bool CacheFile::IsDamaged(int64_t sample) const {
+  if (good_[sample].load(std::memory_order_relaxed) != 0) return false;
+  if (Hash64(PixelsOf(sample)) != index_.digests[sample]) return true;
+  good_[sample].store(1, std::memory_order_relaxed);
+  return false;
+}
+
+std::optional<int64_t> CacheFile::FindDamage(absl::Span<const int64_t> samples) const {
+  const size_t window = std::max<size_t>(kWindowBytes / std::max<size_t>(PixelsOf(0).size(), 1), 1);
+  std::vector<int64_t> ahead;
+  const auto read_ahead = [&](size_t first) {
+    ahead.clear();
+    for (size_t i = first; i < std::min(first + window, samples.size()); ++i) {
+      if (good_[samples[i]].load(std::memory_order_relaxed) == 0) ahead.push_back(samples[i]);
+    }
+    WillRead(ahead);
+  };
+  read_ahead(0);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (i % window == 0) read_ahead(i + window);
+    if (IsDamaged(samples[i])) return samples[i];
+  }
+  return std::nullopt;
+}
+
+void CacheFile::Discard() const {
+  struct stat named, own;
+  if (::stat(path_.c_str(), &named) == 0 && ::fstat(fd_.get(), &own) == 0 &&
+      named.st_ino == own.st_ino && named.st_dev == own.st_dev) {
+    ::unlink(path_.c_str());
+  }
 }
 
 CacheWriter::CacheWriter(std::string path, int side)
@@ -111,10 +191,12 @@ absl::StatusOr<std::unique_ptr<CacheWriter>> CacheWriter::Create(const std::stri
   ::unlink(writer->temporary_.c_str());
   writer->fd_ = Fd(::open(writer->temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!writer->fd_.ok()) return SystemError("create", writer->temporary_, errno);
-  // Before an hour of decoding, not after it, one learns that the disk is too small.
-  const int error = ::posix_fallocate(writer->fd_.get(), 0,
-                                      static_cast<off_t>(kCacheHeaderBytes) +
-                                          std::max<int64_t>(capacity * writer->image_bytes_, 1));
+  // Before an hour of decoding, not after it, one learns that the disk is too small. Asked first,
+  // since a file system that cannot reserve would be filled up instead.
+  const int64_t needed = static_cast<int64_t>(kCacheHeaderBytes) + capacity * writer->image_bytes_;
+  RETURN_IF_ERROR(CheckRoom(writer->fd_.get(), path, needed));
+  const int error = ::posix_fallocate(writer->fd_.get(), 0, needed);
+  if (error == ENOSPC || error == EDQUOT) return NoRoom(writer->fd_.get(), path, needed);
   if (error != 0) return SystemError("reserve room for", writer->temporary_, error);
   return writer;
 }
@@ -136,22 +218,10 @@ absl::Status CacheWriter::Compact(const std::vector<int64_t>& slots) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<uint32_t>> CacheWriter::ChunkCrcs(int64_t pixel_bytes) {
-  std::vector<uint32_t> crcs;
-  std::string chunk;
-  for (int64_t done = 0; done < pixel_bytes; done += kCacheChunkBytes) {
-    RETURN_IF_ERROR(ReadAt(fd_.get(), temporary_, kCacheHeaderBytes + done,
-                           std::min<int64_t>(kCacheChunkBytes, pixel_bytes - done), chunk));
-    crcs.push_back(ChunkCrc(chunk));
-  }
-  return crcs;
-}
-
 absl::Status CacheWriter::Commit(const std::vector<int64_t>& slots, const CacheIndex& index) {
   RETURN_IF_ERROR(Compact(slots));
   const int64_t pixel_bytes = static_cast<int64_t>(slots.size()) * image_bytes_;
-  ASSIGN_OR_RETURN(const std::vector<uint32_t> crcs, ChunkCrcs(pixel_bytes));
-  const std::string index_bytes = EncodeIndex(index, crcs);
+  const std::string index_bytes = EncodeIndex(index);
   CacheHeader header = {};
   std::memcpy(header.magic, kCacheMagic, sizeof(header.magic));
   header.version = kCacheVersion;
@@ -161,7 +231,7 @@ absl::Status CacheWriter::Commit(const std::vector<int64_t>& slots, const CacheI
   header.count = slots.size();
   header.pixel_bytes = pixel_bytes;
   header.index_bytes = index_bytes.size();
-  header.index_crc = ChunkCrc(index_bytes);
+  header.index_crc = IndexCrc(index_bytes);
   header.header_crc = HeaderCrc(header);
   const uint64_t index_at = kCacheHeaderBytes + pixel_bytes;
   RETURN_IF_ERROR(WriteAt(fd_.get(), temporary_, 0, &header, sizeof(header)));

@@ -65,9 +65,8 @@ uint32_t HeaderCrc(const CacheHeader& header) {
                                           offsetof(CacheHeader, header_crc))));
 }
 
-std::string EncodeIndex(const CacheIndex& index, const std::vector<uint32_t>& chunk_crcs) {
+std::string EncodeIndex(const CacheIndex& index) {
   std::string bytes;
-  PutArray(bytes, chunk_crcs);
   PutBytes(bytes, index.manifest.SerializeAsString());
   PutStrings(bytes, index.classes);
   PutStrings(bytes, index.splits);
@@ -83,11 +82,9 @@ std::string EncodeIndex(const CacheIndex& index, const std::vector<uint32_t>& ch
   return bytes;
 }
 
-absl::Status DecodeIndex(absl::string_view bytes, uint64_t count, CacheIndex& index,
-                         std::vector<uint32_t>& chunk_crcs) {
+absl::Status DecodeIndex(absl::string_view bytes, uint64_t count, CacheIndex& index) {
   absl::string_view manifest;
-  bool good = GetArray(bytes, chunk_crcs) && GetBytes(bytes, manifest) &&
-              manifest.size() <= INT_MAX &&
+  bool good = GetBytes(bytes, manifest) && manifest.size() <= INT_MAX &&
               index.manifest.ParseFromArray(manifest.data(), static_cast<int>(manifest.size())) &&
               GetStrings(bytes, index.classes) && GetStrings(bytes, index.splits) &&
               GetStrings(bytes, index.ids) && GetArray(bytes, index.labels) &&

@@ -29,15 +29,13 @@ constexpr char kCacheMagic[9] = "SKYCACHE";
 constexpr uint32_t kCacheVersion = 4;
 constexpr uint32_t kPixelUint8 = 1;
 constexpr uint64_t kCacheHeaderBytes = 4096;
-constexpr uint64_t kCacheChunkBytes = 1 << 20;
 constexpr uint32_t kLargestCanvas = 1 << 16;  // So that no product of sizes overflows.
 
 uint32_t HeaderCrc(const CacheHeader& header);
 
 // The part behind the pixels.
-std::string EncodeIndex(const CacheIndex& index, const std::vector<uint32_t>& chunk_crcs);
+std::string EncodeIndex(const CacheIndex& index);
 // DATA_LOSS when it is not what EncodeIndex writes.
-absl::Status DecodeIndex(absl::string_view bytes, uint64_t count, CacheIndex& index,
-                         std::vector<uint32_t>& chunk_crcs);
+absl::Status DecodeIndex(absl::string_view bytes, uint64_t count, CacheIndex& index);
 
 }  // namespace skytrain::data

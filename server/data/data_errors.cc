@@ -69,6 +69,27 @@ absl::Status SystemError(absl::string_view doing, const std::string& path, int e
   }
 }
 
+absl::Status DiskFull(const std::string& path, int64_t needed, int64_t available) {
+  const std::string free =
+      available < 0        ? "there is less room"
+      : available < needed ? absl::StrCat(Grouped(available), " are free")
+                           : absl::StrCat(Grouped(available), " are free, but not to this user");
+  return ErrorWithReason(
+      absl::StatusCode::kResourceExhausted, "DISK_FULL",
+      absl::StrCat("the decoded images need ", Grouped(needed), " bytes in ", Quotable(path),
+                   ", and ", free, " on that disk: free some, or take a smaller data.image.size"));
+}
+
+absl::Status CacheCorrupt(const std::string& path, const std::string& sample) {
+  return ErrorWithReason(
+      absl::StatusCode::kDataLoss, "CACHE_CORRUPT",
+      absl::StrCat(
+          "the decoded image of \"", Quotable(sample), "\" in ", Quotable(path),
+          " is damaged: it is not what was written. The file was removed, so that the next "
+          "attempt decodes the set anew; should this happen again, look at the disk and "
+          "the memory of this machine"));
+}
+
 absl::Status Stopped() { return absl::CancelledError("stopped while the data was being read"); }
 
 std::string Quotable(absl::string_view text) {

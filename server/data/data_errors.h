@@ -22,6 +22,13 @@ absl::Status OutsideDataRoots(const std::string& path, const std::string& resolv
 // (DATA_NOT_FOUND), PERMISSION_DENIED (DATA_UNREADABLE), else INTERNAL.
 absl::Status SystemError(absl::string_view doing, const std::string& path, int error);
 
+// RESOURCE_EXHAUSTED (DISK_FULL): the decoded images need `needed` bytes in the file `path`, and
+// `available` are free there; less than 0: nobody knows.
+absl::Status DiskFull(const std::string& path, int64_t needed, int64_t available);
+
+// DATA_LOSS (CACHE_CORRUPT): the pixels of a sample are not those that were decoded.
+absl::Status CacheCorrupt(const std::string& path, const std::string& sample);
+
 absl::Status Stopped();  // CANCELLED.
 
 // Text from a file, fit for an error message: control characters escaped, cut after 200 bytes.

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -66,6 +67,18 @@ class OpenedSet : public Dataset {
     targets_ = std::move(table.targets);
     groups_ = std::move(table.groups);
     return Divide({}, std::vector<int32_t>(labels_.size(), -1), options);
+  }
+
+  void WillRead(absl::Span<const int64_t> samples) const override {
+    if (cache_ != nullptr) cache_->WillRead(samples);
+  }
+
+  absl::Status CheckPixels(absl::Span<const int64_t> samples) const override {
+    if (cache_ == nullptr) return absl::OkStatus();
+    const std::optional<int64_t> damaged = cache_->FindDamage(samples);
+    if (!damaged.has_value()) return absl::OkStatus();
+    cache_->Discard();
+    return CacheCorrupt(cache_->path(), ids_[*damaged]);
   }
 
   static v1::DatasetManifest ManifestOf(const FeatureTable& table,

@@ -24,7 +24,15 @@ class Dataset {
   int64_t count() const { return static_cast<int64_t>(labels_.size()); }
   // Images: uint8 [count, height, width, 3], RGB. The canvas: `size`, or up to twice that where the
   // augmentation needs a margin (see CanvasSize).
+  // Mapped, and perhaps more than fits into memory: whoever looks at them calls CheckPixels first.
   absl::Span<const uint8_t> pixels() const { return pixels_; }
+  // Has the pixels of `samples` read ahead, and waits for none.
+  virtual void WillRead(absl::Span<const int64_t> /*samples*/) const {}
+  // Whether the pixels of `samples` are those that were decoded; each is looked at once in the life
+  // of this object. DATA_LOSS (CACHE_CORRUPT) naming file and sample; the file is then gone.
+  virtual absl::Status CheckPixels(absl::Span<const int64_t> /*samples*/) const {
+    return absl::OkStatus();
+  }
   int height() const { return height_; }
   int width() const { return width_; }
   // Tables: float32 [count, columns], as in the file (not normalised).

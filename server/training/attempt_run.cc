@@ -197,6 +197,7 @@ v1::AttemptEnd EndOf(const absl::Status& status) {
       reason == "MODEL_CORRUPT") {
     return v1::INVALID_DATA;
   }
+  if (reason == "CACHE_CORRUPT") return v1::RANK_FAILED;  // Tried again, it is decoded anew.
   if (absl::IsResourceExhausted(status)) return v1::DISK_FULL;
   if (absl::IsCancelled(status)) return v1::STOPPED;
   return v1::INTERNAL;

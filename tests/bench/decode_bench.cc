@@ -1,7 +1,7 @@
 // How fast images become cache: decode_bench [ARCHIVE] [SIZE] [CENTER_CROP] [THREADS]
 // Default: galaxies3.tar of the samples, 64 px, 0.5, 1 thread. Prints images per second of
 // processor time (that is, per core) of libjpeg-turbo alone (whole image to RGB), of DecodeToCanvas
-// (scaled decode, cut, Lanczos), of a whole OpenDataset without cache (container, decode, CRC,
+// (scaled decode, cut, Lanczos), of a whole OpenDataset without cache (container, decode, digest,
 // sync) and with it, and the ratios to the first.
 #include <turbojpeg.h>
 

@@ -94,7 +94,7 @@ int Main(int argc, char** argv) {
   at::set_num_threads(flags.threads);
   at::globalContext().setBenchmarkCuDNN(true);
   const NoiseImages images(flags.batch * flags.steps, flags.size);
-  const BatchSource source(images, flags.size, MakeNormalisation({.size = flags.size}, images),
+  const BatchSource source(images, flags.size, *MakeNormalisation({.size = flags.size}, images),
                            device);
   auto model = MakeModel({}, 5, source.inputs(), 1);
   if (!model.ok()) return 1;

@@ -1,5 +1,7 @@
 // A cache file whose checksums are right: what is accepted can be indexed without looking again.
 #include <cstring>
+#include <numeric>
+#include <vector>
 
 #include "common/digest/digest.h"
 #include "server/data/cache_format.h"
@@ -34,8 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   file.resize(kCacheHeaderBytes);
   file += std::string(taker.Rest());
   CacheIndex index;
-  std::vector<uint32_t> crcs;
-  (void)DecodeIndex(taker.Rest(), taker.Rest().size() % 5, index, crcs);
+  (void)DecodeIndex(taker.Rest(), taker.Rest().size() % 5, index);
   const auto cache = CacheFile::Open(fuzz::InputFile(WithChecksums(std::move(file))));
   if (!cache.ok()) return 0;
   const CacheIndex& whole = (*cache)->index();
@@ -47,5 +48,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                 static_cast<size_t>(label) < std::max<size_t>(whole.classes.size(), 1));
   }
   fuzz::Check(whole.targets.size() == whole.labels.size() * whole.target_names.size());
+  fuzz::Check(whole.groups.empty() || whole.groups.size() == whole.labels.size());
+  std::vector<int64_t> samples(whole.labels.size());
+  std::iota(samples.begin(), samples.end(), int64_t{0});
+  (*cache)->WillRead(samples);
+  (void)(*cache)->FindDamage(samples);
   return 0;
 }

@@ -168,10 +168,12 @@ def main(folder):
 
     def names(*values):
         return part(b"".join(part(v) for v in values))
-    index = (part(b"") + part(manifest) + names(b"a", b"b") + names(b"train") + names(b"1", b"2") +
-             part(struct.pack("<ii", 0, 1)) + part(struct.pack("<ii", -1, 0)))
-    head = b"SKYCACHE" + struct.pack("<IIQQQ", 1, 0, 2, 0, len(index))
-    wrap = b"SKYCACHE" + struct.pack("<IIQQQ", 1, 1 << 31, 4, 0, len(index))
+    index = (part(manifest) + names(b"a", b"b") + names(b"train") + names(b"1", b"2") +
+             part(struct.pack("<ii", 0, 1)) + part(struct.pack("<ii", -1, 0)) + names() + part(b"") +
+             part(struct.pack("<ff", 1, 2)) + part(struct.pack("<4d", 1, 2, 3, 4)) +
+             part(struct.pack("<ii", 0, 0)) + part(struct.pack("<QQ", 5, 6)))
+    head = b"SKYCACHE" + struct.pack("<IIQQQII", 4, 0, 2, 0, len(index), 3, 1)
+    wrap = b"SKYCACHE" + struct.pack("<IIQQQII", 4, 1 << 31, 4, 0, len(index), 3, 1)
     put("cache", [("two", head + index), ("wraps", wrap + index), ("short", head + index[:40])])
     event = b"\x08\x02\x3a\x06\x0a\x04\x08\x01\x10\x02"
     put("events", [("one", b"\x00\x01" + b"\x0a" + bytes([len(event)]) + event),

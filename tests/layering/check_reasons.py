@@ -9,7 +9,7 @@ import sys
 
 # What the daemon says at its start, what its own commands say, and how runs end: never the answer of a call.
 NOT_OF_CALLS = {
-    "BAD_CONFIG", "BAD_NOTE", "BAD_OWNER", "BAD_SOCKET_PATH", "BAD_TLS_FILES", "INVALID_YAML", "MODEL_CORRUPT",
+    "BAD_CONFIG", "BAD_NOTE", "BAD_OWNER", "BAD_SOCKET_PATH", "BAD_TLS_FILES", "CACHE_CORRUPT", "INVALID_YAML", "MODEL_CORRUPT",
     "MODEL_NOT_WRITTEN", "NOT_AVAILABLE", "PORT_IN_USE", "SOCKET_IN_USE", "STATE_DIR_IN_USE", "STATE_DIR_ON_NETWORK", "STORE_TOO_NEW", "TOKEN_NOT_FOUND",
     "UNSAFE_SOCKET_FOLDER", "UNSAFE_WORK_DIR", "WORK_DIR_IN_USE",
 }

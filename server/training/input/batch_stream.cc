@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ATen/ATen.h"
+#include "common/status_macros.h"
 #include "server/training/gpu/gpu_plugin.h"
 #include "server/training/input/mixup.h"
 
@@ -42,6 +43,9 @@ BatchSource::BatchSource(const data::Dataset& dataset, int size, Normalisation n
   if (!device_.is_cuda() || gpu == nullptr) return;
   const int64_t bytes = static_cast<int64_t>(dataset_.pixels().size());
   if (bytes > gpu->free_memory(device_.index()) / 2) return;
+  std::vector<int64_t> all(dataset_.count());
+  std::iota(all.begin(), all.end(), int64_t{0});
+  if (!dataset_.CheckPixels(all).ok()) return;
   // from_blob needs a mutable pointer; the copy to the device only reads.
   resident_pixels_ =
       at::from_blob(const_cast<uint8_t*>(dataset_.pixels().data()), {bytes}, at::kByte).to(device_);
@@ -204,18 +208,37 @@ void BatchStream::FillTargets(int64_t batch, const Places& places) const {
 }
 
 void BatchStream::Prepare() {
+  source_.dataset().WillRead(SamplesOf(order_.first_batch));
   for (int64_t batch = order_.first_batch; batch < batches_; ++batch) {
     {
       MutexLock lock(mu_);
       while (!done_ && batch >= in_use_ + kSlots) changed_.Wait(mu_);
       if (done_) return;
     }
-    FillInput(batch, places_[batch % kSlots].input);
-    FillTargets(batch, places_[batch % kSlots]);
+    const absl::Status prepared = PrepareBatch(batch);
     MutexLock lock(mu_);
-    prepared_ = batch + 1;
+    if (prepared.ok()) {
+      prepared_ = batch + 1;
+    } else {
+      status_ = prepared;
+    }
     changed_.NotifyAll();
+    if (!prepared.ok()) return;
   }
+}
+
+absl::Status BatchStream::PrepareBatch(int64_t batch) {
+  const data::Dataset& dataset = source_.dataset();
+  if (batch + 1 < batches_) dataset.WillRead(SamplesOf(batch + 1));
+  RETURN_IF_ERROR(dataset.CheckPixels(SamplesOf(batch)));
+  FillInput(batch, places_[batch % kSlots].input);
+  FillTargets(batch, places_[batch % kSlots]);
+  return absl::OkStatus();
+}
+
+absl::Status BatchStream::status() const {
+  MutexLock lock(mu_);
+  return status_;
 }
 
 Batch BatchStream::GatherOnDevice(int64_t batch) const {
@@ -252,7 +275,8 @@ std::optional<Batch> BatchStream::Next() {
     MutexLock lock(mu_);
     in_use_ = batch;  // The batches before this one are done with.
     changed_.NotifyAll();
-    while (prepared_ <= batch) changed_.Wait(mu_);
+    while (prepared_ <= batch && status_.ok()) changed_.Wait(mu_);
+    if (prepared_ <= batch) return std::nullopt;
   }
   Batch result = slots_[batch % kSlots];
   result.mix_share = ShareOf(batch);

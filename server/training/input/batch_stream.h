@@ -9,6 +9,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "c10/core/Device.h"
 #include "common/mutex.h"
 #include "server/data/dataset.h"
@@ -21,7 +22,8 @@ namespace skytrain::training {
 
 // What batches are made from: a data set, its view, and where the batches are needed. On a GPU
 // the pixels are kept in its memory when they take less than half of what is free, and batches are
-// made there. Outlives its streams; read-only after construction.
+// made there; not where a sample is damaged: who asks for it will hear. Outlives its streams;
+// read-only after construction.
 class BatchSource {
  public:
   // `size`: side of the model's input; 0 for a table.
@@ -91,8 +93,11 @@ class BatchStream {
   ~BatchStream();
 
   int64_t batches() const { return batches_; }  // Of the whole pass, from batch 0.
-  // The next batch, or nullopt after the last. Its memory is used again by the next call.
+  // The next batch, or nullopt after the last and where the data are damaged: status() tells which.
+  // Its memory is used again by the next call.
   std::optional<Batch> Next() ABSL_LOCKS_EXCLUDED(mu_);
+  // DATA_LOSS (CACHE_CORRUPT) once a batch could not be made; see Dataset::CheckPixels.
+  absl::Status status() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   static constexpr int kSlots = 3;
@@ -112,6 +117,7 @@ class BatchStream {
   Batch EmptyBatch(int64_t count) const;  // On the CPU; without input.
   void FillTargets(int64_t batch, const Places& places) const;
   void Prepare() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status PrepareBatch(int64_t batch);
   static Places PlacesOf(Batch& batch);
   Batch GatherOnDevice(int64_t batch) const;
 
@@ -122,11 +128,12 @@ class BatchStream {
   std::array<Batch, kSlots> slots_;
   std::array<Places, kSlots> places_ = {};
 
-  Mutex mu_;
+  mutable Mutex mu_;
   CondVar changed_;
   int64_t prepared_ ABSL_GUARDED_BY(mu_) = 0;  // Batches below are ready (or gone).
   int64_t in_use_ ABSL_GUARDED_BY(mu_) = 0;    // Slots of batches below may be overwritten.
   bool done_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mu_);  // Why no more batches will be prepared.
   std::thread thread_;
 };
 

@@ -19,6 +19,7 @@ Normalisation FixedNormalisation(bool imagenet);
 
 // From the train split of `dataset`, ImageNet's constants, or 0 and 1, as `view` says. Tables are
 // always standardised by their train split. Exact: images are counted in histograms of bytes.
-Normalisation MakeNormalisation(const spec::ViewPlan& view, const data::Dataset& dataset);
+absl::StatusOr<Normalisation> MakeNormalisation(const spec::ViewPlan& view,
+                                                const data::Dataset& dataset);
 
 }  // namespace skytrain::training

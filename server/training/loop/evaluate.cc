@@ -32,7 +32,7 @@ absl::Status ForEachBatch(const BatchSource& source, const std::vector<int64_t>&
     done += count;
     meter.Add(count);
   }
-  return absl::OkStatus();
+  return stream.status();
 }
 
 }  // namespace

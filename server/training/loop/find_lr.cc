@@ -8,6 +8,7 @@
 
 #include "ATen/ATen.h"
 #include "absl/strings/str_format.h"
+#include "common/status_macros.h"
 #include "server/training/loop/progress_meter.h"
 #include "server/training/optim/lr_range_test.h"
 
@@ -20,10 +21,11 @@ class EndlessBatches {
   EndlessBatches(const TrainerOptions& options, const BatchSource& source)
       : options_(options), source_(source) {}
 
-  Batch Next() {
+  absl::StatusOr<Batch> Next() {
     while (true) {
       if (stream_ != nullptr) {
         if (std::optional<Batch> batch = stream_->Next()) return *std::move(batch);
+        RETURN_IF_ERROR(stream_->status());
       }
       stream_ = std::make_unique<BatchStream>(source_, EpochOrderOf(options_, ++epoch_));
     }
@@ -69,7 +71,7 @@ absl::StatusOr<TrainingOutcome> FindLearningRate(const TrainerOptions& options,
                              0,
                              {}};
     }
-    const Batch batch = batches.Next();
+    ASSIGN_OR_RETURN(const Batch batch, batches.Next());
     const int64_t step = test.steps();
     const double lr = test.Rate(static_cast<int>(step));
     parts.step->Run(batch, step, lr, [&](const TrainingStep::Found& found) {

@@ -7,6 +7,7 @@
 
 #include "ATen/ATen.h"
 #include "ATen/core/grad_mode.h"
+#include "common/status_macros.h"
 #include "server/training/models/bf16_batch_norm.h"
 #include "server/training/models/kept_buffers.h"
 
@@ -44,6 +45,7 @@ absl::Status RecomputeStatistics(Model& model, const BatchSource& source, BatchO
       meter.Add(batch->labels.size(0));
     }
     model.SetTraining(was_training);
+    RETURN_IF_ERROR(stream.status());
   }
   if (control.stop.load()) return absl::CancelledError("stopped while taking norms' statistics");
   meter.End();

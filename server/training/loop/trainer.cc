@@ -129,6 +129,7 @@ absl::Status Trainer::TrainEpoch(int epoch) {
     RETURN_IF_ERROR(AfterStep(epoch));
     if (ended()) return absl::OkStatus();
   }
+  RETURN_IF_ERROR(stream.status());
   Flush(epoch);
   return absl::OkStatus();
 }

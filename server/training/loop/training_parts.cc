@@ -53,8 +53,12 @@ absl::StatusOr<TrainingParts> MakeTrainingParts(const TrainerOptions& options) {
   TrainingParts parts;
   parts.steps_per_epoch = static_cast<int64_t>(dataset.train().size()) / plan.batch_size;
   const bool as_before = plan.view.normalize == spec::ViewPlan::Normalize::kModel;
-  Normalisation normalisation =
-      as_before ? options.init->card.normalisation : MakeNormalisation(plan.view, dataset);
+  Normalisation normalisation;
+  if (as_before) {
+    normalisation = options.init->card.normalisation;
+  } else {
+    ASSIGN_OR_RETURN(normalisation, MakeNormalisation(plan.view, dataset));
+  }
   parts.source = std::make_unique<BatchSource>(dataset, plan.view.size, std::move(normalisation),
                                                options.device);
   parts.facts = FactsOf(plan.task, dataset);

@@ -3,11 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/statvfs.h>
+
 #include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <thread>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_replace.h"
 #include "common/digest/digest.h"
 #include "common/errors.h"
 #include "server/data/cache_format.h"
@@ -17,6 +21,9 @@
 
 namespace skytrain::data {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 class CacheTest : public testing::Test {
  protected:
@@ -74,9 +81,9 @@ TEST_F(CacheTest, AnyDamageIsFoundAndTheFileBuiltAgain) {
   ASSERT_TRUE(DecodesAgain(Options()));
   const std::string path = CacheFiles()[0];
   const std::string whole = ReadWhole(path);
-  // Magic, header, first and last pixel, index.
-  for (const size_t at : {size_t{0}, size_t{20}, size_t{45}, size_t{4096},
-                          size_t{4096 + 24 * 16 * 16 * 3 - 1}, whole.size() - 1}) {
+  // Magic, header, first and last byte of the index.
+  for (const size_t at :
+       {size_t{0}, size_t{20}, size_t{45}, size_t{4096 + 24 * 16 * 16 * 3}, whole.size() - 1}) {
     std::string damaged = whole;
     damaged[at] = static_cast<char>(damaged[at] ^ 1);
     WriteWhole(path, damaged);
@@ -90,6 +97,40 @@ TEST_F(CacheTest, AnyDamageIsFoundAndTheFileBuiltAgain) {
   }
 }
 
+TEST_F(CacheTest, AFlippedBitOfAPixelIsFoundBeforeItIsUsedAndTheFileBuiltAgain) {
+  ASSERT_TRUE(DecodesAgain(Options()));
+  const std::string path = CacheFiles()[0];
+  const std::string whole = ReadWhole(path);
+  constexpr size_t kImage = 16 * 16 * 3;
+  for (const int64_t sample : {0, 9, 23}) {
+    std::string damaged = whole;
+    char& byte = damaged[4096 + sample * kImage + 500];
+    byte = static_cast<char>(byte ^ 4);
+    WriteWhole(path, damaged);
+    const auto set = OpenDataset(Options());
+    ASSERT_TRUE(set.ok()) << set.status();
+    std::vector<int64_t> others;
+    for (int64_t i = 0; i < 24; ++i) {
+      if (i != sample) others.push_back(i);
+    }
+    EXPECT_TRUE((*set)->CheckPixels(others).ok());
+    EXPECT_TRUE(std::filesystem::exists(path));
+    for (int time = 0; time < 2; ++time) {
+      const absl::Status found = (*set)->CheckPixels({1, sample, 2});
+      EXPECT_EQ(found.code(), absl::StatusCode::kDataLoss);
+      EXPECT_EQ(ReasonOf(found), "CACHE_CORRUPT");
+      EXPECT_THAT(std::string(found.message()),
+                  AllOf(HasSubstr(path), HasSubstr('"' + (*set)->ids()[sample] + '"')));
+    }
+    EXPECT_FALSE(std::filesystem::exists(path));
+    EXPECT_TRUE(DecodesAgain(Options()));
+    EXPECT_EQ(ReadWhole(path), whole);
+    // Who has the damaged one still mapped leaves the new one alone.
+    EXPECT_FALSE((*set)->CheckPixels({sample}).ok());
+    EXPECT_TRUE(std::filesystem::exists(path));
+  }
+}
+
 TEST_F(CacheTest, SizesThatOverflowAreRefusedThoughAllChecksumsAreRight) {
   ASSERT_TRUE(DecodesAgain(Options()));
   const std::string path = CacheFiles()[0];
@@ -97,12 +138,11 @@ TEST_F(CacheTest, SizesThatOverflowAreRefusedThoughAllChecksumsAreRight) {
   CacheHeader header;
   std::memcpy(&header, whole.data(), sizeof(header));
   CacheIndex index;
-  std::vector<uint32_t> crcs;
   ASSERT_TRUE(DecodeIndex(absl::string_view(whole).substr(whole.size() - header.index_bytes),
-                          header.count, index, crcs)
+                          header.count, index)
                   .ok());
   // A file without pixels: images of side 0, or of one whose product with the rest is 0 in 64 bits.
-  const std::string bytes = EncodeIndex(index, {});
+  const std::string bytes = EncodeIndex(index);
   header.pixel_bytes = 0;
   header.index_bytes = bytes.size();
   header.index_crc = MaskCrc(Crc32c(bytes));
@@ -153,7 +193,19 @@ TEST_F(CacheTest, WaitingForAnotherJobEndsWhenStopped) {
 TEST_F(CacheTest, RoomIsReservedBeforeDecoding) {
   // A set too large for any disk.
   const auto writer = CacheWriter::Create(dir_.File("big"), int64_t{1} << 40, 1024);
-  EXPECT_FALSE(writer.ok());
+  EXPECT_EQ(writer.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(writer.status()), "DISK_FULL");
+  const std::string message(writer.status().message());
+  EXPECT_THAT(message, AllOf(HasSubstr("need 3,458,764,513,820,545,024 bytes"),
+                             HasSubstr(dir_.File("big")), HasSubstr(" are free")));
+  struct statvfs disk;
+  ASSERT_EQ(::statvfs(dir_.path().c_str(), &disk), 0);
+  // Others write there too: in GB it is the same.
+  int64_t free = 0;
+  std::string digits = message.substr(message.find(", and ") + 6);
+  digits = digits.substr(0, digits.find(' '));
+  ASSERT_TRUE(absl::SimpleAtoi(absl::StrReplaceAll(digits, {{",", ""}}), &free)) << message;
+  EXPECT_NEAR(free / 1e9, static_cast<double>(disk.f_bavail) * disk.f_frsize / 1e9, 2);
   EXPECT_FALSE(std::filesystem::exists(dir_.File("big.tmp")));
 }
 

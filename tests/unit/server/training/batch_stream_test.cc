@@ -43,5 +43,27 @@ TEST(BatchStreamTest, HasNoTargetsAndWeightsWhereTheSetHasNone) {
   EXPECT_TRUE(batch->labels.equal(at::tensor({0, 1}, at::kLong)));
 }
 
+TEST(BatchStreamTest, EndsAtADamagedSampleAndSaysSo) {
+  MemoryDataset set = MemoryDataset::Images(6, 8, 3);
+  set.SetDamaged(5);
+  const BatchSource source(set, 8, {{0, 0, 0}, {1, 1, 1}}, c10::Device(c10::kCPU));
+  BatchStream damaged(source, Order({0, 1, 2, 3, 4, 5}));
+  EXPECT_TRUE(damaged.Next().has_value());
+  EXPECT_TRUE(damaged.Next().has_value());
+  EXPECT_FALSE(damaged.Next().has_value());
+  EXPECT_EQ(damaged.status().code(), absl::StatusCode::kDataLoss);
+  BatchStream whole(source, Order({0, 1, 2, 3}));
+  while (whole.Next()) continue;
+  EXPECT_TRUE(whole.status().ok()) << whole.status();
+}
+
+TEST(BatchStreamTest, NothingIsNormalisedByADamagedSample) {
+  MemoryDataset set = MemoryDataset::Images(200, 8, 3);
+  set.SetDamaged(set.train().back());
+  EXPECT_EQ(MakeNormalisation({.size = 8}, set).status().code(), absl::StatusCode::kDataLoss);
+  set.SetDamaged(set.test().front());
+  EXPECT_TRUE(MakeNormalisation({.size = 8}, set).ok());
+}
+
 }  // namespace
 }  // namespace skytrain::training

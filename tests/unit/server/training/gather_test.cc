@@ -86,7 +86,7 @@ TEST(NormalisationTest, DatasetConstantsAreOfTheTrainSplitAlone) {
   MemoryDataset set = MemoryDataset::Images(3, 1, 2);
   set.bytes() = {0, 51, 0, 102, 51, 0, 255, 255, 255};
   set.SetSplits({0, 1}, {}, {2});
-  const Normalisation normalisation = MakeNormalisation({.size = 1}, set);
+  const Normalisation normalisation = *MakeNormalisation({.size = 1}, set);
   EXPECT_NEAR(normalisation.mean[0], 0.2, 1e-12);
   EXPECT_NEAR(normalisation.deviation[0], 0.2, 1e-9);
   EXPECT_NEAR(normalisation.mean[1], 0.2, 1e-12);
@@ -96,7 +96,7 @@ TEST(NormalisationTest, DatasetConstantsAreOfTheTrainSplitAlone) {
 TEST(NormalisationTest, TablesAreStandardisedByColumn) {
   MemoryDataset set = MemoryDataset::Table({1, 10, 3, 10, 100, 100}, 2, {0, 1, 0}, 2);
   set.SetSplits({0, 1}, {}, {2});
-  const Normalisation normalisation = MakeNormalisation({}, set);
+  const Normalisation normalisation = *MakeNormalisation({}, set);
   EXPECT_THAT(normalisation.mean, ElementsAre(2, 10));
   EXPECT_THAT(normalisation.deviation, ElementsAre(1, 1));
   std::vector<float> row(2);

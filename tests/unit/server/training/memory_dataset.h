@@ -1,12 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "server/data/dataset.h"
 
 namespace skytrain::training {
@@ -54,6 +57,15 @@ class MemoryDataset final : public data::Dataset {
   // Degrees [count, 2].
   void SetPositions(std::vector<double> positions) { positions_ = std::move(positions); }
 
+  // As if the pixels of `sample` had been damaged on the disk.
+  void SetDamaged(int64_t sample) { damaged_ = sample; }
+  absl::Status CheckPixels(absl::Span<const int64_t> samples) const override {
+    if (std::find(samples.begin(), samples.end(), damaged_) == samples.end()) {
+      return absl::OkStatus();
+    }
+    return absl::DataLossError(absl::StrCat("sample ", damaged_, " is damaged"));
+  }
+
   MemoryDataset(MemoryDataset&&) = default;  // Moves keep the vectors' memory, so the spans hold.
   std::vector<uint8_t>& bytes() { return bytes_; }
   std::vector<float>& values() { return values_; }
@@ -79,6 +91,7 @@ class MemoryDataset final : public data::Dataset {
 
   std::vector<uint8_t> bytes_;
   std::vector<float> values_;
+  int64_t damaged_ = -1;
 };
 
 // Two columns, two classes of unequal size; nothing in the model depends on the rest of a batch.

@@ -183,7 +183,7 @@ class TwoNorms final : public Model {
 TEST(NormStatisticsTest, AreMeansOverTheBatchesAndLeaveAllElseAlone) {
   const MemoryDataset set = MemoryDataset::Images(64, 8, 2);
   const BatchSource source(set, 8,
-                           MakeNormalisation({1.0, 8, spec::ViewPlan::Normalize::kNone}, set),
+                           *MakeNormalisation({1.0, 8, spec::ViewPlan::Normalize::kNone}, set),
                            c10::Device(c10::kCPU));
   TwoNorms model;
   BatchOrder order;

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <thread>
@@ -132,6 +134,40 @@ TEST_F(WorkerTest, TrainsFromTheFolderAloneAndPublishesAModel) {
     if (event.has_report()) count = event.report().count();
   }
   EXPECT_EQ(count, 150);
+}
+
+TEST_F(WorkerTest, ADamagedImageOfTheCacheEndsTheAttemptAndTheNextOneDecodesAnew) {
+  internal::v1::AttemptSpec spec = Iris(1);
+  v1::Experiment& experiment = *spec.mutable_experiment();
+  experiment.mutable_data()->set_dataset(absl::StrCat(kSamples, "galaxies3.tar"));
+  experiment.mutable_data()->clear_splits();
+  experiment.mutable_data()->mutable_image()->set_size(16);
+  experiment.mutable_model()->mutable_small_cnn();
+  const auto result_of = [&](const char* name) {
+    const AttemptDir attempt = Create(name, spec);
+    Wait(Start(attempt));
+    return ResultOf(Read(attempt));
+  };
+  EXPECT_EQ(result_of("whole").end(), v1::COMPLETED);
+  std::string cache;
+  for (const auto& file : std::filesystem::directory_iterator(dir_.File("cache"))) {
+    if (file.path().extension() == ".images") cache = file.path().string();
+  }
+  ASSERT_FALSE(cache.empty());
+  {
+    std::fstream file(cache, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(4096 + 500 * 16 * 16 * 3);
+    const auto byte = static_cast<char>(file.get() ^ 1);
+    file.seekp(4096 + 500 * 16 * 16 * 3);
+    file.put(byte);
+  }
+  const internal::v1::RankResult damaged = result_of("damaged");
+  EXPECT_EQ(damaged.end(), v1::RANK_FAILED) << damaged.message();  // Which is tried again.
+  EXPECT_TRUE(absl::StrContains(damaged.message(), cache)) << damaged.message();
+  EXPECT_TRUE(absl::StrContains(damaged.message(), "the decoded image of \"")) << damaged.message();
+  EXPECT_FALSE(std::filesystem::exists(cache));
+  EXPECT_EQ(result_of("again").end(), v1::COMPLETED);
+  EXPECT_TRUE(std::filesystem::exists(cache));
 }
 
 TEST_F(WorkerTest, PredictsWithoutLabelsAndNamesWhatItWrote) {
