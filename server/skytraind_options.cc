@@ -84,6 +84,7 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   options.worker_binary = config.worker_binary;
   options.build = SKYTRAIN_BUILD;
   options.cache_dir = config.work_dir + "/cache";
+  options.max_cache_bytes = config.retention.cache_bytes;
   options.data_roots = config.data_roots;
   options.gpu_devices = NamesOf(gpus);
   options.gpu_guard = guard;

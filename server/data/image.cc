@@ -72,8 +72,7 @@ View ViewOf(const v1::Data& data) {
 }
 
 int CanvasSize(const View& view) {
-  const double margin = std::min(view.margin, 1.0 / view.center_crop);
-  return view.size + 2 * static_cast<int>(view.size * (margin - 1.0) / 2.0);
+  return spec::CanvasSide(view.size, view.center_crop, view.margin);
 }
 
 absl::StatusOr<ImageSize> DecodeToCanvas(absl::string_view bytes, const View& view, uint8_t* out) {

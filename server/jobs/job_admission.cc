@@ -101,6 +101,8 @@ absl::StatusOr<AdmittedJob> AdmitExperiment(const JobManager::Options& options,
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
                    options.manifest(experiment.data(), experiment.task(), owner));
   ASSIGN_OR_RETURN(admitted.estimate, spec::CheckAgainstData(experiment, plan, manifest));
+  RETURN_IF_ERROR(spec::CheckDecodedSize(plan.view, plan.augment, manifest, options.max_cache_bytes,
+                                         "data.image.size"));
   if (experiment.has_init()) {
     const auto& classes = admitted.estimate.classes();
     RETURN_IF_ERROR(spec::CheckHead(experiment.init(), parent, {classes.begin(), classes.end()}));
@@ -147,6 +149,11 @@ absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
   ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
                    evaluation.unlabelled() ? options.unlabelled_manifest(data, owner)
                                            : options.manifest(data, model.task(), owner));
+  if (options.max_cache_bytes > 0) {
+    ASSIGN_OR_RETURN(const v1::Experiment trained, options.experiment_of_model(model));
+    const spec::ViewPlan view{.size = trained.data().image().size()};
+    RETURN_IF_ERROR(spec::CheckDecodedSize(view, {}, manifest, options.max_cache_bytes, "data"));
+  }
   admitted.estimate.set_parameters(model.parameters());
   admitted.estimate.set_test_samples(manifest.count());
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(model.name()));

@@ -56,8 +56,9 @@ class JobManager {
     std::string attempts_dir;        // work_dir/attempts; made when absent.
     std::string lost_and_found_dir;  // state_dir/lost+found: jobs that cannot be read.
     std::string worker_binary;
-    std::string build;                     // Goes into attempt.binpb.
-    std::string cache_dir;                 // Decode-once cache; with account_of: a folder each.
+    std::string build;            // Goes into attempt.binpb.
+    std::string cache_dir;        // Decode-once cache; with account_of: a folder each.
+    int64_t max_cache_bytes = 0;  // What the cache may take, and so any set in it; 0: no bound.
     std::vector<std::string> data_roots;   // Resolved.
     std::vector<std::string> gpu_devices;  // "gpu:0", …
     int cpu_slots = 1;                     // Devices "cpu:0" … of one core each.

@@ -120,4 +120,9 @@ double CanvasMargin(const AugmentPlan& augment) {
   return needed <= 1.5 ? 1.5 : 2.0;
 }
 
+int CanvasSide(int size, double center_crop, double margin) {
+  margin = std::min(margin, 1.0 / center_crop);
+  return size + 2 * static_cast<int>(size * (margin - 1.0) / 2.0);
+}
+
 }  // namespace skytrain::spec

@@ -22,4 +22,9 @@ void CheckFlippedClasses(const AugmentPlan& augment, const std::vector<std::stri
 // What even 2 does not hold is mirrored.
 double CanvasMargin(const AugmentPlan& augment);
 
+// Side of the square that is cached for each image that a model sees as `size` x `size` of the
+// central `center_crop`. The margin ends where the image does. Larger than `size` by an even
+// number.
+int CanvasSide(int size, double center_crop, double margin);
+
 }  // namespace skytrain::spec

@@ -24,6 +24,14 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
                                               const TrainingPlan& plan,
                                               const v1::DatasetManifest& manifest);
 
+// Whether the images of `manifest`, decoded for `view` with the margin for `augment`, take at most
+// `most` bytes (retention.cache_bytes; 0: no bound): a cache that is larger would be removed after
+// each job, and decoded anew for the next. INVALID_ARGUMENT (INVALID_EXPERIMENT) naming `field`,
+// what is needed and what there may be.
+absl::Status CheckDecodedSize(const ViewPlan& view, const AugmentPlan& augment,
+                              const v1::DatasetManifest& manifest, int64_t most,
+                              const std::string& field);
+
 // Whether anything could be trained on it: a sample at least, and no problem that the policies of
 // `data` do not allow. INVALID_ARGUMENT (DATA_INVALID).
 absl::Status CheckUsable(const v1::Data& data, const v1::DatasetManifest& manifest);

@@ -191,6 +191,24 @@ absl::StatusOr<v1::Estimate> CheckAgainstData(const v1::Experiment& experiment,
   return estimate;
 }
 
+absl::Status CheckDecodedSize(const ViewPlan& view, const AugmentPlan& augment,
+                              const DatasetManifest& manifest, int64_t most,
+                              const std::string& field) {
+  if (most == 0 || manifest.format() == DatasetManifest::FORMAT_TABLE) return absl::OkStatus();
+  const int64_t side = CanvasSide(view.size, view.center_crop, CanvasMargin(augment));
+  const int64_t bytes = manifest.count() * side * side * 3;
+  Violations v;
+  if (bytes > most) {
+    v.Add(field, absl::StrCat("the ", Violations::Grouped(manifest.count()), " images of ",
+                              Quotable(manifest.path()), " take ", Violations::Grouped(bytes),
+                              " bytes once they are decoded to ", side, "x", side,
+                              ", and the server keeps at most ", Violations::Grouped(most),
+                              " (retention.cache_bytes): take fewer images or a smaller "
+                              "data.image.size, or have that raised"));
+  }
+  return v.ToStatus();
+}
+
 absl::Status CheckUsable(const v1::Data& data, const DatasetManifest& manifest) {
   Violations violations;
   CheckProblems(data, manifest, violations);

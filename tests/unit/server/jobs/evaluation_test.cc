@@ -56,6 +56,26 @@ class EvaluationTest : public testing::Test {
   int unlabelled_ = 0;
 };
 
+TEST_F(EvaluationTest, ImagesThatTakeMoreThanTheCacheMayAreRefused) {
+  world_.options().max_cache_bytes = 17 * 32 * 32 * 3 - 1;
+  world_.options().experiment_of_model = [](const v1::Model&) {
+    v1::Experiment trained = JobWorld::Request("").job().experiment();
+    trained.mutable_data()->mutable_image()->set_size(32);
+    return trained;
+  };
+  world_.Start();
+  v1::CreateJobRequest request = Request("large");
+  request.mutable_job()->mutable_evaluation()->set_unlabelled(true);
+  request.mutable_job()->mutable_evaluation()->mutable_output()->set_predictions(
+      v1::Output::FORMAT_CSV);
+  const absl::Status refused = world_.jobs().Create(JobWorld::kAna, request).status();
+  EXPECT_EQ(ReasonOf(refused), "INVALID_EXPERIMENT");
+  ASSERT_EQ(ViolationsOf(refused).size(), 1u) << refused;
+  EXPECT_EQ(ViolationsOf(refused)[0].field, "data");
+  EXPECT_THAT(ViolationsOf(refused)[0].description, testing::HasSubstr("take 52,224 bytes"));
+  EXPECT_EQ(world_.jobs().List(JobWorld::kAna, {})->jobs_size(), 0);
+}
+
 TEST_F(EvaluationTest, AttemptIsToldOfEveryModelAndHowToAskThem) {
   internal::v1::AttemptSpec spec;
   world_.launcher().Then([&spec](FakeRun& run) {
@@ -101,8 +121,9 @@ TEST_F(EvaluationTest, NameSaysThatNothingIsMeasured) {
 
 TEST_F(EvaluationTest, ModelsThatCannotBeAveragedAreRefused) {
   world_.Start();
-  for (const auto& [model, reason] : {std::pair<const char*, const char*>{"stars", "INVALID_EXPERIMENT"},
-                                      {"unknown", "MODEL_NOT_FOUND"}}) {
+  for (const auto& [model, reason] :
+       {std::pair<const char*, const char*>{"stars", "INVALID_EXPERIMENT"},
+        {"unknown", "MODEL_NOT_FOUND"}}) {
     v1::CreateJobRequest request = Request("both");
     request.mutable_job()->mutable_evaluation()->add_ensemble(model);
     const absl::Status refused = world_.jobs().Create(JobWorld::kAna, request).status();

@@ -106,6 +106,20 @@ TEST(CreateJob, WrongSpecsMissingDataAndTooManyDevicesLeaveNothingBehind) {
   EXPECT_EQ(world.jobs().List(JobWorld::kAna, {})->jobs_size(), 0);
 }
 
+TEST(CreateJob, ImagesThatTakeMoreThanTheCacheMayAreRefused) {
+  JobWorld world;
+  world.options().max_cache_bytes = 1000 * 64 * 64 * 3;
+  world.Start();
+  EXPECT_TRUE(world.jobs().Create(JobWorld::kAna, JobWorld::Request("fits")).ok());
+  v1::CreateJobRequest large = JobWorld::Request("large");
+  large.mutable_job()->mutable_experiment()->mutable_data()->mutable_image()->set_size(66);
+  const absl::Status refused = world.jobs().Create(JobWorld::kAna, large).status();
+  EXPECT_EQ(ReasonOf(refused), "INVALID_EXPERIMENT");
+  ASSERT_EQ(ViolationsOf(refused).size(), 1u) << refused;
+  EXPECT_EQ(ViolationsOf(refused)[0].field, "data.image.size");
+  EXPECT_THAT(ViolationsOf(refused)[0].description, testing::HasSubstr("13,068,000 bytes"));
+}
+
 TEST(CreateJob, FullQueueIsRefused) {
   JobWorld world;
   world.options().max_queued_jobs = 1;

@@ -8,6 +8,7 @@
 namespace skytrain::spec {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -180,6 +181,30 @@ INSTANTIATE_TEST_SUITE_P(
         ProblemCase{"duplicate_id", "more than once", nullptr},
         ProblemCase{"empty_class", "empty class", nullptr}),
     [](const auto& info) { return std::string(info.param.kind); });
+
+TEST(CheckDecodedSize, NamesWhatIsNeededAndWhatThereMayBe) {
+  const ViewPlan view{.center_crop = 0.5, .size = 64};
+  AugmentPlan turned;
+  turned.rotate_degrees = 180;  // Canvas of 96 pixels.
+  constexpr int64_t kPlain = int64_t{2434} * 64 * 64 * 3, kTurned = int64_t{2434} * 96 * 96 * 3;
+  const auto refusal = [&](const AugmentPlan& augment, int64_t most) {
+    return CheckDecodedSize(view, augment, Galaxies(), most, "data.image.size");
+  };
+  EXPECT_TRUE(refusal({}, 0).ok());
+  EXPECT_TRUE(refusal({}, kPlain).ok());
+  EXPECT_TRUE(refusal(turned, kTurned).ok());
+  const absl::Status refused = refusal(turned, kTurned - 1);
+  EXPECT_EQ(ReasonOf(refused), "INVALID_EXPERIMENT");
+  ASSERT_EQ(ViolationsOf(refused).size(), 1u);
+  EXPECT_EQ(ViolationsOf(refused)[0].field, "data.image.size");
+  EXPECT_THAT(ViolationsOf(refused)[0].description,
+              AllOf(HasSubstr("2,434 images of /data/gz2.tar take 67,295,232 bytes"),
+                    HasSubstr("96x96"), HasSubstr("at most 67,295,231 (retention.cache_bytes)")));
+  EXPECT_FALSE(refusal({}, kPlain - 1).ok());
+  v1::DatasetManifest table = Galaxies();
+  table.set_format(v1::DatasetManifest::FORMAT_TABLE);
+  EXPECT_TRUE(CheckDecodedSize({}, {}, table, 1, "data.image.size").ok());
+}
 
 TEST(CheckAgainstData, GroupsNeedColumns) {
   v1::Experiment e = OnGalaxies();
