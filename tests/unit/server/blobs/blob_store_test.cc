@@ -1,7 +1,6 @@
 #include "server/blobs/blob_store.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 
 #include "common/digest/digest.h"
 #include "common/errors.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/server/blobs/read_all.h"
 
 namespace skytrain {
@@ -21,9 +21,6 @@ constexpr char kName[] = "models/galaxies-7k2m/versions/1/files/model.safetensor
 class BlobStoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/blobs-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    root_ = pattern;
     Database::Options options;
     options.path = root_ + "/db";
     auto database = Database::Open(options);
@@ -51,13 +48,6 @@ class BlobStoreTest : public ::testing::Test {
     ASSERT_TRUE(model.ok()) << model.status();
     path_ = models_->DirOf(*model) + "/model.safetensors";
   }
-  void TearDown() override {
-    blobs_.reset();
-    uploads_.reset();
-    models_.reset();
-    database_.reset();
-    fs::remove_all(root_);
-  }
 
   // All bytes from `offset` on, or an error.
   absl::StatusOr<std::string> Read(int64_t offset) {
@@ -66,7 +56,9 @@ class BlobStoreTest : public ::testing::Test {
     return ReadAll(**reader, offset);
   }
 
-  std::string root_, weights_, path_;
+  const TempDir dir_;
+  const std::string root_ = dir_.path();
+  std::string weights_, path_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<ModelStore> models_;
   std::unique_ptr<UploadStore> uploads_;

@@ -1,7 +1,6 @@
 #include "server/models/model_store.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <cmath>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/digest/digest.h"
 #include "common/errors.h"
+#include "tests/support/temp_dir.h"
 
 namespace skytrain {
 namespace {
@@ -20,17 +20,7 @@ namespace fs = std::filesystem;
 
 class ModelStoreTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/models-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    root_ = pattern;
-    OpenStore();
-  }
-  void TearDown() override {
-    store_.reset();
-    database_.reset();
-    fs::remove_all(root_);
-  }
+  void SetUp() override { OpenStore(); }
 
   void OpenStore() {
     store_.reset();
@@ -75,7 +65,8 @@ class ModelStoreTest : public ::testing::Test {
     return job;
   }
 
-  std::string root_;
+  const TempDir dir_;
+  const std::string root_ = dir_.path();
   FakeClock clock_{absl::FromUnixSeconds(1'700'000'000)};
   std::unique_ptr<Database> database_;
   std::unique_ptr<ModelStore> store_;
