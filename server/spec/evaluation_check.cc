@@ -110,9 +110,11 @@ absl::Status CheckModels(const v1::Evaluation& evaluation,
     }
   }
   if (first_plan.view.size == 0) {
-    if (evaluation.dihedral()) v.Add("dihedral", "is for images, and the model sees a table");
+    if (evaluation.dihedral()) {
+      v.Add("dihedral", "is for images, and the model sees a table: leave it out");
+    }
     if (evaluation.output().mistakes() > 0) {
-      v.Add("output.mistakes", "is for images, and the model sees a table");
+      v.Add("output.mistakes", "is for images, and the model sees a table: leave it out");
     }
   }
   return v.ToStatus();

@@ -20,7 +20,8 @@ Format FormatOf(v1::Output::Format format, Format by_default, Violations& v) {
     case v1::Output::FORMAT_JSON_LINES:
       return Format::kJsonLines;
     default:
-      v.Add("output.predictions", "is no format that this server knows");
+      v.Add("output.predictions",
+            "is no format that this server knows: take csv, parquet, json_lines or none");
       return by_default;
   }
 }
@@ -33,15 +34,16 @@ OutputPlan PlanOutput(const v1::Output& output, const OutputDefaults& defaults, 
   plan.predictions = FormatOf(output.predictions(), defaults.predictions, v);
   plan.features = output.features();
   if (plan.features && plan.predictions == Format::kNone) {
-    v.Add("output.features", "needs output.predictions, of whose rows they are a column");
+    v.Add("output.features",
+          "are a column of the predictions: set output.predictions to csv or parquet");
   }
   if (plan.features && plan.predictions == Format::kJsonLines) {
-    v.Add("output.features", "is for csv and parquet, not for json_lines");
+    v.Add("output.features", "are not for json_lines: set output.predictions to csv or parquet");
   }
   plan.mistakes = output.has_mistakes() ? output.mistakes() : images ? defaults.mistakes : 0;
   v.Range("output.mistakes", plan.mistakes, 0, kMostMistakes);
   if (plan.mistakes > 0 && !images) {
-    v.Add("output.mistakes", "is for images, and the samples are rows of a table");
+    v.Add("output.mistakes", "is for images, and the samples are rows of a table: leave it out");
   }
   return plan;
 }
