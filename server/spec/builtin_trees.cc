@@ -1,6 +1,12 @@
 // Questions, answers and names of columns: those of Zoobot's catalogs, as galaxy_datasets/shared/
-// label_metadata.py of github.com/mwalmsley/galaxy-datasets lists them. What leads to a question:
-// the papers that decision_tree.h names.
+// label_metadata.py of github.com/mwalmsley/galaxy-datasets lists them (compared at 0782b8f; its
+// `*_pairs`). What leads to a question is there, too (`*_dependencies`), as far as one answer can
+// say it. Where the papers that decision_tree.h names say more, so does this:
+//   merging, GZ2's something-odd    after smooth and after features; there: asked of everybody
+//   GZ2's spirals, bars, bulges     after "not edge-on" (Willett et al. 2013, fig. 1); there: after
+//                                   features
+//   winding and arms in Hubble and  after "has spiral arms"; there: after "not edge-on"
+//   CANDELS
 #include "absl/strings/str_cat.h"
 #include "server/spec/decision_tree.h"
 
@@ -123,7 +129,8 @@ v1::DecisionTree DecalsDr12() {
       .Tree();
 }
 
-// What surveys of distant galaxies begin with, where discs may be clumps.
+// What surveys of distant galaxies begin with, where discs may be clumps: hubble_ortho_dependencies
+// and candels_ortho_dependencies.
 TreeBuilder ClumpyQuestions(const std::string& suffix) {
   return TreeBuilder(suffix)
       .Ask("smooth-or-featured", {"smooth", "features", "artifact"})
@@ -165,7 +172,8 @@ v1::DecisionTree Candels() {
       .Tree();
 }
 
-// GZD-5's with clumps, and problems instead of artifacts. JWST's is the same.
+// GZD-5's with clumps, and problems instead of artifacts: cosmic_dawn_ortho_dependencies. JWST's
+// (jwst_ortho_dependencies) is the same but for the suffix.
 v1::DecisionTree CosmicDawn(const std::string& suffix) {
   return DecalsQuestions(suffix, "problem")
       .Ask("clumps", {"yes", "no"}, {{"disk-edge-on", "no"}})
@@ -177,7 +185,8 @@ v1::DecisionTree CosmicDawn(const std::string& suffix) {
 
 v1::DecisionTree Rings() { return TreeBuilder("").Ask("ring", {"yes", "no"}).Tree(); }
 
-// Every campaign's tree beside the others'; a galaxy has votes in those that asked about it.
+// Every campaign's tree beside the others', in the order of gz_evo_v1_pairs; a galaxy has votes in
+// those that asked about it.
 v1::DecisionTree Evo() {
   v1::DecisionTree all;
   const std::pair<const char*, v1::DecisionTree> campaigns[] = {
