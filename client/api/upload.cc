@@ -144,8 +144,11 @@ absl::StatusOr<v1::Blob> Upload(Client& client, UploadOptions options) {
   const std::string name = BlobName(sha256);
   int failures = 0;
   int64_t best = -1;
+  bool all = false;
   while (true) {
     ASSIGN_OR_RETURN(int64_t at, CommittedBytes(client, name, file.size()));
+    const bool is_there = at == file.size() && at > 0;
+    if (all) at = 0;
     if (at > best && best >= 0) {
       failures = 0;
       options.backoff.Reset();
@@ -155,6 +158,11 @@ absl::StatusOr<v1::Blob> Upload(Client& client, UploadOptions options) {
     const absl::StatusOr<v1::Blob> blob = SendFrom(client, options, file, name, at);
     if (client.interrupt().raised()) return absl::CancelledError("interrupted");
     if (ReasonOf(blob.status()) == "DIGEST_MISMATCH") RETURN_IF_ERROR(file.CheckUnchanged());
+    // It was there whole, but is damaged, which the server sees when it is sent again.
+    if (is_there && !all && ReasonOf(blob.status()) == "BAD_CHUNK") {
+      all = true;
+      continue;
+    }
     if (blob.ok() || !MayGoOn(blob.status()) || ++failures == kTries) return blob;
     if (!client.interrupt().Sleep(options.backoff.Next())) {
       return absl::CancelledError("interrupted");

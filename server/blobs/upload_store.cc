@@ -132,12 +132,34 @@ bool UploadStore::IsWhole(const std::string& sha256, int64_t size) {
   return verified_.Check(PathOf(sha256), size, sha256).ok();
 }
 
+absl::StatusOr<bool> UploadStore::Share(const std::string& sha256, const std::string& owner) {
+  MutexLock lock(publish_mu_);  // So that it is not removed as garbage meanwhile.
+  ASSIGN_OR_RETURN(const std::optional<BlobRow> row, RowFor(sha256, std::nullopt));
+  if (!row.has_value() || !IsWhole(sha256, row->size)) return false;
+  RETURN_IF_ERROR(CheckQuota(PartPath(sha256, owner), row->size, owner));
+  const int64_t now = absl::ToUnixSeconds(clock_.Now());
+  RETURN_IF_ERROR(
+      database_.Write(Database::Priority::kControl, [&](Connection& connection) -> absl::Status {
+        RETURN_IF_ERROR(InsertBlob(connection, *row, owner));
+        return SetBlobUseTime(connection, sha256, now);
+      }));
+  // What `owner` has sent of it before is garbage now, unless a stream goes on with it.
+  const std::string part = PartPath(sha256, owner);
+  MutexLock active(mu_);
+  if (!active_.contains(part) && fs_.Exists(part)) fs_.Remove(part).IgnoreError();
+  return true;
+}
+
 absl::StatusOr<std::unique_ptr<Upload>> UploadStore::Begin(const std::string& sha256, int64_t size,
-                                                           const std::string& owner) {
+                                                           const std::string& owner, bool admin) {
   if (size < 0) return BadChunk(absl::StrCat("size_bytes must not be negative, it is ", size));
   ASSIGN_OR_RETURN(const std::optional<BlobRow> row, RowFor(sha256, owner));
   // A damaged one is sent again, which mends it.
   if (row.has_value() && IsWhole(sha256, row->size)) return std::unique_ptr<Upload>();
+  if (admin && !row.has_value()) {
+    ASSIGN_OR_RETURN(const bool shared, Share(sha256, owner));
+    if (shared) return std::unique_ptr<Upload>();
+  }
   if (size > options_.max_bytes) return BlobTooLarge(size, options_.max_bytes);
   const std::string part = PartPath(sha256, owner);
   {
@@ -156,7 +178,7 @@ absl::StatusOr<std::unique_ptr<Upload>> UploadStore::Begin(const std::string& sh
   return status;
 }
 
-absl::Status UploadStore::CheckSpace(const std::string& part, int64_t size,
+absl::Status UploadStore::CheckQuota(const std::string& part, int64_t size,
                                      const std::string& owner) {
   int64_t used = 0;
   RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
@@ -167,6 +189,12 @@ absl::Status UploadStore::CheckSpace(const std::string& part, int64_t size,
   if (size > options_.max_owner_bytes - used) {
     return BlobQuota(size, used, options_.max_owner_bytes);
   }
+  return absl::OkStatus();
+}
+
+absl::Status UploadStore::CheckSpace(const std::string& part, int64_t size,
+                                     const std::string& owner) {
+  RETURN_IF_ERROR(CheckQuota(part, size, owner));
   struct statvfs disk;
   if (statvfs(options_.dir.c_str(), &disk) != 0) return absl::OkStatus();  // Writing will tell.
   const auto available = static_cast<int64_t>(disk.f_bavail * disk.f_frsize);

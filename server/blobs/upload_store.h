@@ -37,7 +37,8 @@ class Upload;
 //    removed, in this order. So a row means a whole file, and until there is one the part is there;
 //    a file without a row is garbage, or is published again by whoever sends it again.
 // 3. Each owner has parts of their own and sends everything once, also what somebody else has sent:
-//    who knows only the digest of a file does not get at it.
+//    who knows only the digest of a file does not get at it. Admins may read all of it anyway, so
+//    theirs it becomes by its digest alone.
 //
 // Thread-safe; calls block on the disk.
 class UploadStore {
@@ -60,10 +61,11 @@ class UploadStore {
   // The same for a job's data, and remembers the use.
   absl::StatusOr<std::string> PathForJob(const std::string& sha256, const std::string& owner);
 
-  // Null: the blob is there whole already, and so is `owner`'s right to it. RESOURCE_EXHAUSTED
-  // (BLOB_TOO_LARGE, BLOB_QUOTA, STORE_FULL), ABORTED (UPLOAD_BUSY).
+  // Null: the blob is there whole already, and so is `owner`'s right to it; to an admin it is given
+  // where somebody else has sent the blob. RESOURCE_EXHAUSTED (BLOB_TOO_LARGE, BLOB_QUOTA,
+  // STORE_FULL), ABORTED (UPLOAD_BUSY).
   absl::StatusOr<std::unique_ptr<Upload>> Begin(const std::string& sha256, int64_t size,
-                                                const std::string& owner);
+                                                const std::string& owner, bool admin = false);
 
   // What nobody used for `max_age`: whole blobs but those of `in_use` (names), and left-over parts.
   struct Garbage {
@@ -88,6 +90,11 @@ class UploadStore {
   absl::StatusOr<std::optional<BlobRow>> RowFor(const std::string& sha256,
                                                 const std::optional<std::string>& owner);
   bool IsWhole(const std::string& sha256, int64_t size);
+  // Makes what somebody sent `owner`'s too. False: it is not there whole (any more).
+  absl::StatusOr<bool> Share(const std::string& sha256, const std::string& owner)
+      ABSL_LOCKS_EXCLUDED(mu_, publish_mu_);
+  absl::Status CheckQuota(const std::string& part, int64_t size, const std::string& owner)
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status CheckSpace(const std::string& part, int64_t size, const std::string& owner)
       ABSL_LOCKS_EXCLUDED(mu_);
   // What other parts of `owner` take, or will once they are whole.

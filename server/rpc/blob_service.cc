@@ -94,7 +94,7 @@ grpc::ServerReadReactor<v1::WriteBlobRequest>* BlobServiceImpl::WriteBlob(
   const absl::StatusOr<Caller> caller = calls_.Admit(*context);
   if (!caller.ok()) return FinishedUpload::Make(caller.status());
   UploadCall* call = UploadCall::Start(calls_.slow_executor(), calls_.live(), blobs_.uploads(),
-                                       caller->owner, response);
+                                       ReaderOf(*caller), response);
   calls_.Guard(*context, *call);
   return call;
 }

@@ -28,19 +28,19 @@ absl::Status UploadIdle() {
 }  // namespace
 
 UploadCall* UploadCall::Start(Executor& executor, LiveCalls& live, UploadStore& uploads,
-                              std::string owner, v1::Blob* response) {
+                              BlobStore::Reader sender, v1::Blob* response) {
   std::shared_ptr<UploadCall> call(
-      new UploadCall(executor, live, uploads, std::move(owner), response));
+      new UploadCall(executor, live, uploads, std::move(sender), response));
   UploadCall* reactor = call.get();
   LongCall::Begin(std::move(call));
   return reactor;
 }
 
-UploadCall::UploadCall(Executor& executor, LiveCalls& live, UploadStore& uploads, std::string owner,
-                       v1::Blob* response)
+UploadCall::UploadCall(Executor& executor, LiveCalls& live, UploadStore& uploads,
+                       BlobStore::Reader sender, v1::Blob* response)
     : LongCall(executor, live),
       uploads_(uploads),
-      owner_(std::move(owner)),
+      sender_(std::move(sender)),
       response_(response),
       last_read_(SteadyNow()) {}
 
@@ -97,7 +97,7 @@ absl::Status UploadCall::Take() {
 absl::Status UploadCall::Begin(const v1::WriteBlobRequest& first) {
   ASSIGN_OR_RETURN(sha256_, ParseBlobName(first.name()));
   size_ = first.size_bytes();
-  ASSIGN_OR_RETURN(upload_, uploads_.Begin(sha256_, size_, owner_));
+  ASSIGN_OR_RETURN(upload_, uploads_.Begin(sha256_, size_, sender_.owner, sender_.admin));
   whole_ = upload_ == nullptr;
   return whole_ ? absl::OkStatus() : upload_->PublishIfComplete();
 }
@@ -106,7 +106,7 @@ void UploadCall::FinishCall(const absl::Status& status) {
   // Before the client hears of the end: it may begin again at once.
   upload_.reset();
   if (status.ok()) {
-    if (const auto blob = uploads_.Stat(sha256_, owner_); blob.ok()) *response_ = *blob;
+    if (const auto blob = uploads_.Stat(sha256_, sender_.owner); blob.ok()) *response_ = *blob;
   }
   Finish(ToGrpcStatus(status));
 }

@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/blobs/blob_store.h"
 #include "server/blobs/upload_store.h"
 #include "server/rpc/long_call.h"
 #include "skytrain/v1/blob_service.pb.h"
@@ -20,7 +21,7 @@ class UploadCall final : public grpc::ServerReadReactor<v1::WriteBlobRequest>, p
  public:
   // Owns itself. `response` is gRPC's.
   static UploadCall* Start(Executor& executor, LiveCalls& live, UploadStore& uploads,
-                           std::string owner, v1::Blob* response);
+                           BlobStore::Reader sender, v1::Blob* response);
 
   void OnReadDone(bool ok) override;
   void OnCancel() override { Cancelled(); }
@@ -30,7 +31,7 @@ class UploadCall final : public grpc::ServerReadReactor<v1::WriteBlobRequest>, p
  private:
   enum class Read { kNone, kInFlight, kArrived, kEnded };
 
-  UploadCall(Executor& executor, LiveCalls& live, UploadStore& uploads, std::string owner,
+  UploadCall(Executor& executor, LiveCalls& live, UploadStore& uploads, BlobStore::Reader sender,
              v1::Blob* response);
   Next Step() override;
   void FinishCall(const absl::Status& status) override;
@@ -40,7 +41,7 @@ class UploadCall final : public grpc::ServerReadReactor<v1::WriteBlobRequest>, p
   void ReadOn();
 
   UploadStore& uploads_;
-  const std::string owner_;
+  const BlobStore::Reader sender_;
   v1::Blob* const response_;
   v1::WriteBlobRequest message_;
   std::atomic<Read> read_{Read::kNone};

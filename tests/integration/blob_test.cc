@@ -20,6 +20,7 @@
 #include "grpcpp/client_context.h"
 #include "skytrain/v1/blob_service.grpc.pb.h"
 #include "tests/integration/daemon.h"
+#include "tests/integration/tls_world.h"
 #include "tests/support/temp_dir.h"
 
 namespace skytrain {
@@ -154,6 +155,52 @@ TEST_F(BlobTest, BrokenStreamGoesOnWhereItStopped) {
   const auto blob = UploadFile(dir_.File("data"));
   ASSERT_TRUE(blob.ok()) << blob.status();
   EXPECT_EQ(Committed(bytes), 4'000'000);
+}
+
+TEST_F(BlobTest, FileThatIsDamagedOnTheServerIsMendedBySendingItAgain) {
+  Start();
+  const std::string bytes = Bytes(1'500'000), sha256 = Sha256Hex(bytes);
+  WriteWhole(dir_.File("data"), bytes);
+  ASSERT_TRUE(UploadFile(dir_.File("data")).ok());
+  const std::string stored = daemon_->WorkDir() + "/blobs/" + sha256.substr(0, 2) + "/" + sha256;
+  chmod(stored.c_str(), 0644);
+  WriteWhole(stored, Bytes(bytes.size(), 9));
+  const auto blob = UploadFile(dir_.File("data"));
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  EXPECT_TRUE(ReadWhole(stored) == bytes);
+}
+
+TEST_F(BlobTest, AdminUploadsWhatSomebodyElseHasSentAndNobodyElseLearnsOfIt) {
+  const TlsWorld world;
+  Start(world.Flags());
+  const auto as = [&](const char* owner) {
+    return v1::BlobService::NewStub(
+        TlsWorld::Connect(daemon_->TlsAddress(), world.Client(TlsWorld::Token(*daemon_, owner))));
+  };
+  const auto ana = as("ana"), ben = as("ben");
+  const std::string bytes = Bytes(1'500'000);
+  {
+    Stream stream(*ana, bytes);
+    ASSERT_TRUE(stream.Send(0, bytes.size()));
+    ASSERT_TRUE(stream.Finish().ok());
+  }
+  WriteWhole(dir_.File("data"), bytes);
+  const auto blob = UploadFile(dir_.File("data"));  // The daemon's own user is an admin.
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  EXPECT_EQ(blob->committed_bytes(), 1'500'000);
+  {
+    grpc::ClientContext context;
+    v1::StatBlobRequest request;
+    request.set_name(blob->name());
+    v1::Blob found;
+    EXPECT_EQ(ReasonOf(FromGrpcStatus(ben->StatBlob(&context, request, &found))), "BLOB_NOT_FOUND");
+  }
+  Stream first(*ben, bytes);
+  ASSERT_TRUE(first.Send(0, kChunk));
+  EXPECT_EQ(ReasonOf(first.Finish()), "BAD_CHUNK") << "ben has to send all of it";
+  Stream second(*ben, bytes);
+  ASSERT_TRUE(second.Send(0, bytes.size()));
+  EXPECT_TRUE(second.Finish().ok());
 }
 
 TEST_F(BlobTest, WhatAKilledDaemonHadIsThereAfterItsRestart) {

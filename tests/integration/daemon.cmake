@@ -23,7 +23,7 @@ foreach(name check_config datasets hooks job_commands systemd upload)
     LABELS rpc TIMEOUT 120 ENVIRONMENT "SKYTRAIN_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
 endforeach()
 skytrain_test(blob_test LABEL rpc TIMEOUT 120 SOURCES blob_test.cc
-  DEPS skytrain::test_daemon skytrain::test_support skytrain::client_api skytrain::common_digest)
+  DEPS skytrain::test_tls_world skytrain::client_api skytrain::common_digest)
 skytrain_test(log_flood_test LABEL rpc TIMEOUT 120 SOURCES log_flood_test.cc DEPS skytrain::test_daemon)
 skytrain_test(queue_test LABEL rpc TIMEOUT 120 SOURCES queue_test.cc DEPS skytrain::test_daemon)
 target_compile_definitions(queue_test PRIVATE SKYTRAIN_FAKE_NVML_DIR="$<TARGET_FILE_DIR:skytrain_fake_nvml>")

@@ -147,6 +147,44 @@ TEST_F(UploadStoreTest, WhoKnowsOnlyTheDigestGetsNothing) {
   EXPECT_EQ(std::filesystem::last_write_time(PathOf(bytes)), before);
 }
 
+TEST_F(UploadStoreTest, AdminGetsAtOnceWhatSomebodyElseHasSent) {
+  store_options_.max_owner_bytes = 5'000;
+  Restart();
+  const std::string bytes = Bytes(3'000), sha256 = Sha256Hex(bytes), more = Bytes(2'500, 2);
+  ASSERT_TRUE(Send(bytes, 0, 2'000).ok());
+  {
+    auto part = store_->Begin(sha256, bytes.size(), "root", /*admin=*/true);
+    ASSERT_TRUE(part.ok()) << part.status();
+    EXPECT_NE(*part, nullptr) << "what is not there whole is nobody else's";
+  }
+  ASSERT_TRUE(Send(bytes, 2'000, 3'000).ok());
+  ASSERT_TRUE(SendAll(more, "eve").ok());
+  clock_.Advance(absl::Hours(48));
+  const auto given = store_->Begin(sha256, bytes.size(), "root", /*admin=*/true);
+  ASSERT_TRUE(given.ok()) << given.status();
+  EXPECT_EQ(*given, nullptr);
+  EXPECT_EQ(Committed(bytes, "root"), 3'000);
+  EXPECT_EQ(PartCount(), 0) << "what root had begun to send is of no use any more";
+  EXPECT_TRUE(*Fetch(bytes, "root") == bytes);
+  EXPECT_TRUE(store_->PathForJob(sha256, "root").ok());
+  EXPECT_EQ(Committed(bytes, "eve"), -1);
+  for (const auto& item : Garbage(absl::Hours(24), {})) {
+    EXPECT_NE(item.name, BlobName(sha256)) << "it was used now";
+  }
+  EXPECT_EQ(ReasonOf(store_->Begin(Sha256Hex(more), more.size(), "root", true).status()),
+            "BLOB_QUOTA");
+  EXPECT_EQ(Committed(more, "root"), -1);
+
+  // Damaged: it has to be sent.
+  chmod(PathOf(bytes).c_str(), 0644);
+  std::ofstream(PathOf(bytes), std::ios::binary) << Bytes(3'000, 7);
+  auto again = store_->Begin(sha256, bytes.size(), "cleo", /*admin=*/true);
+  ASSERT_TRUE(again.ok()) << again.status();
+  ASSERT_NE(*again, nullptr);
+  ASSERT_TRUE(Add(**again, 0, bytes).ok());
+  EXPECT_TRUE(*Fetch(bytes, "cleo") == bytes);
+}
+
 TEST_F(UploadStoreTest, QuotaCountsBlobsPartsAndWhatIsBeingSent) {
   store_options_.max_bytes = 5'000;
   store_options_.max_owner_bytes = 10'000;
