@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import json
+import pathlib
 import struct
+import tarfile
 import unittest
 import zipfile
 
@@ -125,6 +127,40 @@ class TrainTest(NodeTestCase):
         out = self.node.root / "stripes"
         self.node.run("fetch", job, "-o", out)
         self.assertEqual(json.loads((out / "model.json").read_text())["classes"], ["level", "upright"])
+
+    def leaks_of(self, folder, *flags):
+        """What a job on the images of `folder` says of those that it both trains and measures on."""
+        text = GALAXIES.replace(f"{DATA}/galaxies3.tar", str(folder)).replace(
+            "  splits: {validation: {fraction: 0.15, seed: 0}}\n", "")
+        job = self.node.submit(text, "--wait", "--set", "train.epochs=1", *flags)
+        (data,) = [event["data"] for event in self.node.jsonl("watch", job) if "data" in event]
+        return data, self.node.run("show", job).stdout, self.node.run("watch", job).stdout
+
+    def test_image_that_is_in_train_and_test_is_counted_and_named(self):
+        folder = self.node.root / "leaking"
+        taken = {}
+        with tarfile.open(DATA / "galaxies3.tar") as tar:
+            for member in tar:
+                parts = pathlib.PurePath(member.name).parts[-3:]
+                if not member.isfile() or len(parts) < 3 or taken.get(parts[:2], 0) >= 12:
+                    continue
+                taken[parts[:2]] = taken.get(parts[:2], 0) + 1
+                path = folder.joinpath(*parts)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(tar.extractfile(member).read())
+        self.assertEqual(len(taken), 6, taken)
+        data, shown, watched = self.leaks_of(folder)
+        self.assertEqual(int(data.get("leaked", 0)), 0, data)
+        self.assertNotIn("also in train", shown + watched)
+
+        twice = sorted((folder / "test/spiral").iterdir())[0]
+        (folder / "train/spiral/again.jpg").write_bytes(twice.read_bytes())
+        data, shown, watched = self.leaks_of(folder)
+        self.assertEqual(int(data["leaked"]), 1, data)
+        said = f"{twice.stem} (test) is again (train)"
+        self.assertEqual(data["leaked_names"], [said])
+        for text in (shown, watched):
+            self.assertIn(f"1 image of validation or test is also in train: {said}", text)
 
     def test_stream_is_numbered_without_a_gap_and_resumes_anywhere(self):
         job = self.node.submit(IRIS, "--wait", "--set", "train.epochs=5")
