@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 #include "nlohmann/json.hpp"
 #include "server/data/parquet/parquet.h"
 
@@ -31,6 +32,25 @@ size_t RowsOf(const TableColumn& column, const ColumnValues& values) {
       break;
   }
   return values.floats.size() / column.width;
+}
+
+// As it is where it is UTF-8; else each byte that is of no character becomes "\xe9", its value in
+// two hexadecimal digits, so that texts that differ still do.
+std::string AsUtf8(const std::string& text) {
+  constexpr size_t kLongest = 4;
+  if (IsValidUtf8(text)) return text;
+  std::string valid;
+  for (size_t at = 0; at < text.size();) {
+    size_t length = 1;
+    while (length <= kLongest && !IsValidUtf8(absl::string_view(text).substr(at, length))) ++length;
+    if (length > kLongest) {
+      absl::StrAppendFormat(&valid, "\\x%02x", static_cast<unsigned char>(text[at++]));
+    } else {
+      valid.append(text, at, length);
+      at += length;
+    }
+  }
+  return valid;
 }
 
 // As in RFC 4180.
@@ -126,10 +146,7 @@ class JsonLinesWriter final : public TableWriter {
   absl::Status Finish() override { return absl::OkStatus(); }
 
  private:
-  static std::string Quoted(const std::string& text) {
-    // Names of files may be of any bytes.
-    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  }
+  static std::string Quoted(const std::string& text) { return nlohmann::json(AsUtf8(text)).dump(); }
   static std::string ValueOf(const TableColumn& column, const ColumnValues& values, size_t row) {
     if (column.kind == Kind::kText) return Quoted(values.texts[row]);
     if (column.kind == Kind::kDouble) {
@@ -162,6 +179,7 @@ class ParquetWriter final : public TableWriter {
   absl::Status Add(std::vector<ColumnValues> values) override {
     rows_ += static_cast<int64_t>(RowsOf(columns_.front(), values.front()));
     for (size_t c = 0; c < columns_.size(); ++c) {
+      for (std::string& text : values[c].texts) text = AsUtf8(text);
       Move(values[c].texts, group_[c].texts);
       Move(values[c].floats, group_[c].floats);
       Move(values[c].doubles, group_[c].doubles);
@@ -225,6 +243,7 @@ absl::StatusOr<std::unique_ptr<TableWriter>> MakeTableWriter(TableFormat format,
     case TableFormat::kParquet:
       break;
   }
+  for (TableColumn& column : columns) column.name = AsUtf8(column.name);
   auto status = std::make_shared<absl::Status>();
   const auto take = [sink = std::move(sink), status](std::string_view bytes) -> std::string {
     if (status->ok()) *status = sink(absl::string_view(bytes.data(), bytes.size()));

@@ -12,6 +12,9 @@
 
 namespace skytrain::data {
 
+// Text may be of any bytes, although readers refuse what is not UTF-8. CSV has them as they are.
+// JSON and Parquet are UTF-8: there a byte that is of no character is written as "\xe9", its value
+// in hexadecimal.
 enum class TableFormat {
   kCsv,  // RFC 4180 with a header line; a list is a column for each of its values, "NAME/0", ….
   kJsonLines,  // An object a row; null for what is not finite. No lists.
