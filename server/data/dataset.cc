@@ -60,6 +60,7 @@ class OpenedSet : public Dataset {
     table_ = std::move(table.features);
     features_ = table_;
     columns_ = static_cast<int>(table.columns.size());
+    positions_ = std::move(table.positions);
     ids_ = std::move(table.ids);
     labels_ = std::move(table.labels);
     classes_ = std::move(table.classes);

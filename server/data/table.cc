@@ -10,6 +10,7 @@
 #include "common/status_macros.h"
 #include "server/data/data_errors.h"
 #include "server/data/groups.h"
+#include "server/data/positions.h"
 #include "server/data/sample_index.h"
 #include "server/data/table_values.h"
 #include "server/data/text_table.h"
@@ -68,6 +69,14 @@ absl::Status ReadFeatures(const TextTable& table, const std::vector<size_t>& tar
 
 void NumberRows(const TextTable& table, FeatureTable& out) {
   for (size_t r = 1; r <= table.rows(); ++r) out.ids.push_back(absl::StrCat(r));
+}
+
+void ReadPositions(const TextTable& table, FeatureTable& out) {
+  const auto columns = FindPositionColumns(table);
+  for (size_t r = 0; r < table.rows() && columns.has_value(); ++r) {
+    out.positions.push_back(DegreesIn(table, r, columns->first));
+    out.positions.push_back(DegreesIn(table, r, columns->second));
+  }
 }
 
 absl::Status ReadTargets(const TextTable& table, const std::vector<size_t>& columns,
@@ -141,6 +150,7 @@ absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
   RETURN_IF_ERROR(ReadFeatures(table, no_features, features, out));
   RETURN_IF_ERROR(classes ? ReadClasses(table, columns[0], out)
                           : ReadTargets(table, columns, targets, out));
+  ReadPositions(table, out);
   NumberRows(table, out);
   return out;
 }

@@ -15,6 +15,8 @@ struct FeatureTable {
   std::vector<std::string> columns;  // Features, in file order.
   std::string target;                // The column with the class; empty: targets, or no labels.
   std::vector<float> features;       // [rows, columns]
+  // Of the rows: as Dataset::positions, or empty. The columns that hold them are features, too.
+  std::vector<double> positions;
   std::vector<int32_t> labels;       // [rows], into classes; 0 where there are none.
   std::vector<std::string> classes;  // Sorted by name, numbers by value.
   std::vector<float> targets;        // [rows, TargetColumns::values]

@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::IsNan;
 using ::testing::SizeIs;
 
 // Six images and a table of their ids, redshifts and weights, in another order.
@@ -23,7 +24,8 @@ class TargetsTest : public ::testing::Test {
  protected:
   TargetsTest() {
     std::vector<File> images;
-    for (int i = 0; i < 6; ++i) images.push_back({absl::StrCat("a/", i, ".jpg"), MakeJpeg(20, 20), ""});
+    for (int i = 0; i < 6; ++i)
+      images.push_back({absl::StrCat("a/", i, ".jpg"), MakeJpeg(20, 20), ""});
     WriteFolder(dir_.File("set"), images);
     Table(
         "id,z,mass,w\n5,0.5,10,1\n0,0.0,11,2\n1,0.1,12,0.5\n2,0.2,13,0\n3,0.3,14,1\n4,0.4,15,"
@@ -144,6 +146,32 @@ TEST_F(TargetsTest, OfATableAreItsOtherColumnsFeatures) {
   EXPECT_THAT((*set)->manifest().columns(), ElementsAre("x", "y"));
   EXPECT_EQ((*set)->manifest().targets(1).name(), "z");
   EXPECT_THAT((*set)->train(), SizeIs(3));
+}
+
+TEST_F(TargetsTest, PositionsOfATableAreFoundAsThoseOfACatalog) {
+  options_.data = {};
+  options_.data.set_dataset(dir_.File("table.csv"));
+  options_.targets.values = {"z"};
+  for (const auto& [ra, dec] :
+       {std::pair("ra", "dec"), {"RA_deg", "DEC_deg"}, {"RAJ2000", "DEJ2000"}}) {
+    Table(absl::StrCat(dec, ",z,", ra, "\n-1.5,0.1,10\n2,0.2,187.70593076\n3,0.3,20\n4,0.4,30\n"));
+    const auto set = OpenDataset(options_);
+    ASSERT_TRUE(set.ok()) << set.status();
+    EXPECT_THAT((*set)->positions(), ElementsAre(10, -1.5, 187.70593076, 2, 20, 3, 30, 4)) << ra;
+    EXPECT_THAT((*set)->manifest().columns(), ElementsAre(dec, ra)) << "they are features, too";
+  }
+  Table("dec,z,width\n-1.5,0.1,10\n2,0.2,187\n3,0.3,20\n4,0.4,30\n");
+  const auto set = OpenDataset(options_);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_THAT((*set)->positions(), IsEmpty());
+
+  // A model of other columns takes what there is of them.
+  Table("ra,dec,x,z\n10,-1.5,1,0.1\n,,2,0.2\nnowhere,5,3,0.3\n");
+  options_.evaluation = true;
+  options_.features = {"x"};
+  const auto partly = OpenDataset(options_);
+  ASSERT_TRUE(partly.ok()) << partly.status();
+  EXPECT_THAT((*partly)->positions(), ElementsAre(10, -1.5, IsNan(), IsNan(), IsNan(), 5));
 }
 
 TEST_F(TargetsTest, EvaluationTakesTheWholeSet) {
