@@ -21,7 +21,10 @@ void AddDataOptions(CLI::App& command, DataOptions& data) {
       ->allow_extra_args(false);
   command.add_option("--weight", data.weight, "Its column with each row's weight")
       ->type_name("COLUMN");
-  command.add_option("--target", data.target, "The column with the class")->type_name("COLUMN");
+  command
+      .add_option("--target", data.target,
+                  "The column with the class. Default: the one that stands out")
+      ->type_name("COLUMN");
   AddPolicies(command, data.skip_unmatched, data.skip_corrupt);
 }
 

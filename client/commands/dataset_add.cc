@@ -67,6 +67,12 @@ absl::StatusOr<ExitCode> AddDataset(Context& context, const AddDatasetOptions& o
   ASSIGN_OR_RETURN(shown.registered, client->RegisterDataset(dataset));
   shown.manifest = shown.registered->manifest();
   PrintDataset(context, shown);
+  if (shown.manifest->classes().empty() && options.data.target.empty()) {
+    context.Err(
+        "No column is taken for the class. Each job names its own (task.classification.target, "
+        "task.regression.targets, a tree of votes); to set one for all, delete it and add it again "
+        "with --target COLUMN.\n");
+  }
   return kExitOk;
 }
 

@@ -30,10 +30,12 @@ struct Columns {
   std::optional<size_t> target;                       // With the class.
   std::vector<size_t> values;                         // With numbers, where there are no classes.
   std::optional<std::pair<size_t, size_t>> position;  // Right ascension, declination.
+  bool may_have_no_target = false;                    // TargetColumns::undecided.
 };
 
 absl::Status FindTargets(const TextTable& table, const spec::TargetColumns& targets,
                          Columns& columns) {
+  columns.may_have_no_target = targets.undecided;
   if (!targets.values.empty()) {
     ASSIGN_OR_RETURN(columns.values, FindValueColumns(table, targets));
   } else if (!targets.class_column.empty()) {
@@ -61,6 +63,8 @@ absl::Status FindOnlyOther(const TextTable& table, const std::string& group, Col
     columns.target = c;
   }
   if (others.size() == 1) return absl::OkStatus();
+  columns.target.reset();
+  if (columns.may_have_no_target) return absl::OkStatus();
   return DataInvalid(absl::StrCat("task.classification.target: say which column of ",
                                   Quotable(table.path), " holds the class",
                                   others.empty() ? "; it has none besides ids and splits" : ": ",

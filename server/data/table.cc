@@ -41,6 +41,12 @@ absl::StatusOr<size_t> OnlyTextColumn(const TextTable& table) {
       " holds the class: ", SomeOf(table.header, static_cast<int64_t>(table.header.size()), 20)));
 }
 
+// Whether each row has a text of its own: then it names them.
+bool AllDiffer(const std::vector<std::string>& cells) {
+  return cells.size() > 1 &&
+         std::set<std::string>(cells.begin(), cells.end()).size() == cells.size();
+}
+
 // The columns `named`, else every column but those of `targets`.
 absl::Status ReadFeatures(const TextTable& table, const std::vector<size_t>& targets,
                           const std::vector<std::string>& named, FeatureTable& out) {
@@ -91,6 +97,14 @@ absl::Status ReadTargets(const TextTable& table, const std::vector<size_t>& colu
   return absl::OkStatus();
 }
 
+FeatureTable Described(const TextTable& table) {
+  FeatureTable out;
+  out.columns = table.header;
+  out.labels.assign(table.rows(), 0);
+  NumberRows(table, out);
+  return out;
+}
+
 absl::Status ReadClasses(const TextTable& table, size_t target, FeatureTable& out) {
   std::set<std::string> names;
   for (size_t r = 0; r < table.rows(); ++r) {
@@ -134,8 +148,12 @@ absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
   } else if (!targets.values.empty()) {
     ASSIGN_OR_RETURN(columns, FindValueColumns(table, targets));
   } else if (targets.class_column.empty()) {
-    ASSIGN_OR_RETURN(const size_t column, OnlyTextColumn(table));
-    columns = {column};
+    const absl::StatusOr<size_t> column = OnlyTextColumn(table);
+    if (targets.undecided && (!column.ok() || AllDiffer(table.columns[*column]))) {
+      return Described(table);
+    }
+    RETURN_IF_ERROR(column.status());
+    columns = {*column};
   } else {
     ASSIGN_OR_RETURN(const size_t column, table.Column(targets.class_column, kClassField));
     columns = {column};
@@ -157,11 +175,7 @@ absl::StatusOr<FeatureTable> LoadFeatureTable(const std::string& path,
 
 absl::StatusOr<FeatureTable> DescribeTable(const std::string& path) {
   ASSIGN_OR_RETURN(const TextTable table, ReadTable(path));
-  FeatureTable out;
-  out.columns = table.header;
-  out.labels.assign(table.rows(), 0);
-  NumberRows(table, out);
-  return out;
+  return Described(table);
 }
 
 }  // namespace skytrain::data

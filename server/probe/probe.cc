@@ -68,16 +68,22 @@ bool WriteFile(const std::string& path, const std::string& content) {
   return file.good();
 }
 
+absl::StatusOr<spec::TargetColumns> TargetsOf(const v1::Task& task) {
+  ASSIGN_OR_RETURN(spec::TargetColumns targets, spec::TargetsOf(task));
+  targets.undecided = task.kind_case() == v1::Task::KIND_NOT_SET;
+  return targets;
+}
+
 absl::StatusOr<v1::DatasetManifest> Answer(const v1::InspectDatasetRequest& request,
                                            const std::vector<std::string>& roots) {
-  ASSIGN_OR_RETURN(spec::TargetColumns targets, spec::TargetsOf(request.task()));
+  ASSIGN_OR_RETURN(spec::TargetColumns targets, TargetsOf(request.task()));
   targets.unlabelled = request.unlabelled();
   return data::InspectDataset(request.data(), targets, roots);
 }
 
 absl::StatusOr<v1::PreviewDatasetResponse> Answer(const v1::PreviewDatasetRequest& request,
                                                   const std::vector<std::string>& roots) {
-  ASSIGN_OR_RETURN(const spec::TargetColumns targets, spec::TargetsOf(request.task()));
+  ASSIGN_OR_RETURN(const spec::TargetColumns targets, TargetsOf(request.task()));
   return data::PreviewDataset(request, targets, roots);
 }
 
@@ -102,7 +108,9 @@ int ServeRequest(const Arguments& arguments) {
 int ShowToPeople(const Arguments& arguments) {
   v1::Data data;
   data.set_dataset(arguments.path);
-  const auto manifest = data::InspectDataset(data, {}, arguments.roots);
+  spec::TargetColumns targets;
+  targets.undecided = true;
+  const auto manifest = data::InspectDataset(data, targets, arguments.roots);
   if (!manifest.ok()) {
     std::cerr << "skytrain-probe: " << manifest.status().message() << "\n";
     return 1;

@@ -86,6 +86,9 @@ struct TargetColumns {
   bool empty_is_zero = false;  // Else an empty cell is refused.
   // Nothing of the above is asked: samples that are only predicted need no class and no numbers.
   bool unlabelled = false;
+  // No task is known yet: where no column of a table stands out as that of the classes, the samples
+  // are described without.
+  bool undecided = false;
 };
 
 // The questions that volunteers were asked. Their answers are the columns of the targets.

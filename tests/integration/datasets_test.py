@@ -115,6 +115,49 @@ labels: {fake.model: '1'}
         self.assertEqual(stored["experiment"]["data"]["unmatched"], "skip")
         self.assertEqual(stored["experiment"]["task"]["classification"]["target"], "class")
 
+    def test_table_of_many_columns_needs_no_target_and_each_job_names_its_own(self):
+        added = self.add("faithful", DATA / "old_faithful.csv")
+        self.assertIn("272 rows", added.stdout)
+        self.assertRegex(added.stdout, r"columns +.*eruptions.*waiting")
+        self.assertIn("--target COLUMN", added.stderr)
+        shown = self.node.json("datasets", "show", "faithful")
+        self.assertEqual((shown["count"], shown.get("target", ""), shown.get("classes", [])), (272, "", []))
+        text = IRIS.replace(f"{DATA}/iris.csv", "faithful") + "labels: {fake.model: '1'}\n"
+        refused = self.node.run("submit", self.node.write("e.yaml", text.replace("{target: Species}", "{}")), code=2)
+        self.assertIn("task.classification.target: say which column", refused.stderr)
+        job = self.node.submit(text.replace("classification: {target: Species}", "regression: {targets: [waiting]}"))
+        self.assertEqual(self.node.json("show", job)["dataset"], "datasets/faithful")
+        # With one, nothing need be said.
+        self.assertNotIn("--target", self.add("flowers", DATA / "iris.csv", "--target", "Species").stderr)
+
+        # A text in each row that is no other's names the row: it is no class.
+        named = self.node.write("named.csv", "name,x,y\n" + "".join(f"star {i},{i},{i * i}\n" for i in range(9)))
+        self.assertIn("9 rows\n", self.add("named", named).stdout.replace("; table", ""))
+
+    def test_images_with_a_catalog_of_votes_need_no_target(self):
+        with tarfile.open(self.node.root / "images.tar", "w") as tar:
+            for i in range(6):
+                add_image(tar, f"{i}.jpg")
+        votes = self.node.write("votes.csv", "objid,ring_yes,ring_no,seen\n" + "".join(f"{i},{i},3,9\n" for i in range(6)))
+        columns = ("--table", votes, "--id", "objid")
+        added = self.add("rings", self.node.root / "images.tar", *columns)
+        self.assertIn("6 images", added.stdout)
+        self.assertIn("--target COLUMN", added.stderr)
+        self.assertEqual(self.node.json("datasets", "preview", "rings", "-o", "x.png")["groups"], 1)
+        text = """
+name: rings
+data: {dataset: rings, image: {size: 16}, splits: {validation: {fraction: 0.4}}}
+task: {vote_counts: {builtin_tree: gz_rings}}
+model: {small_cnn: {}}
+train: {epochs: 1, batch_size: 2}
+resources: {cpus: 1}
+labels: {fake.model: '1'}
+"""
+        self.assertEqual(self.node.json("show", self.node.submit(text))["dataset"], "datasets/rings")
+        # What cannot be used is refused all the same.
+        os.truncate(self.node.root / "images.tar", 2000)
+        self.add("torn", self.node.root / "images.tar", *columns, code=2)
+
     def test_wrong_arguments_are_named(self):
         for arguments, said in (
                 (("Galaxies", DATA / "iris.csv"), "'Galaxies' is not the name of a data set"),
@@ -122,7 +165,7 @@ labels: {fake.model: '1'}
                 (("gz", DATA / "a.tar", DATA / "b.tar"), "name it with --table"),
                 (("gz", DATA / "a.tar", "--id", "x"), "are columns of a --table"),
                 (("gz", DATA / "a.tar", "--table", "x.csv"), "--table needs --id"),
-                (("gz", DATA / "old_faithful.csv"), "target")):
+                (("gz", DATA / "old_faithful.csv", "--target", "duration"), "duration")):
             result = self.node.run("datasets", "add", *arguments, code=None)
             self.assertIn(result.returncode, (2, 3, 4))
             self.assertIn(said, result.stderr)

@@ -69,7 +69,8 @@ TEST(Unlabelled, EveryImageOfAFolderOrArchiveIsASampleWhateverItsFolder) {
 
 TEST(Unlabelled, LabelledSetKeepsNoClassAndNoSplit) {
   const TempDir dir;
-  WriteArchive(dir.File("set"), ImageFiles({{"train/x", 9}, {"train/y", 9}, {"test/y", 2}}), Pack::kTar);
+  WriteArchive(dir.File("set"), ImageFiles({{"train/x", 9}, {"train/y", 9}, {"test/y", 2}}),
+               Pack::kTar);
   const auto set = OpenDataset(Unlabelled(dir.File("set"), dir));
   ASSERT_TRUE(set.ok()) << set.status();
   EXPECT_THAT((*set)->test(), SizeIs(20));
@@ -140,6 +141,49 @@ TEST(Unlabelled, TableNeedsTheModelsColumnsAlone) {
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->count(), 2);
   EXPECT_THAT(manifest->columns(), ElementsAre("name", "y", "x"));
+}
+
+// Before any task is known: which of several columns is the class, nobody can say yet.
+TEST(Undecided, TableIsDescribedUnlessOneColumnStandsOut) {
+  const TempDir dir;
+  v1::Data data;
+  data.set_dataset(dir.File("t.csv"));
+  spec::TargetColumns targets;
+  targets.undecided = true;
+  const struct {
+    const char *text, *target;
+    size_t columns, classes;
+  } kCases[] = {{"x,y\n1,2\n3,4\n", "", 2, 0},
+                {"kind,field,x\na,n,1\na,s,2\n", "", 3, 0},
+                {"name,x\nfirst,1\nsecond,2\n", "", 2, 0},
+                {"kind,x\na,1\nb,2\na,3\n", "kind", 1, 2}};
+  for (const auto& c : kCases) {
+    Write(dir.File("t.csv"), c.text);
+    const auto manifest = InspectDataset(data, targets, {});
+    ASSERT_TRUE(manifest.ok()) << c.text << manifest.status();
+    EXPECT_EQ(manifest->target(), c.target) << c.text;
+    EXPECT_EQ(static_cast<size_t>(manifest->columns_size()), c.columns) << c.text;
+    EXPECT_EQ(static_cast<size_t>(manifest->classes_size()), c.classes) << c.text;
+  }
+}
+
+TEST(Undecided, ImagesWithACatalogOfManyColumnsHaveNoClass) {
+  const TempDir dir;
+  WriteFolder(dir.File("images"),
+              {{"7.jpg", MakeJpeg(40, 40, 1), ""}, {"8.jpg", MakeJpeg(40, 40, 2), ""}});
+  Write(dir.File("table.csv"), "objid,ring_yes,ring_no\n7,3,4\n8,5,6\n");
+  v1::Data data;
+  data.mutable_files()->add_images(dir.File("images"));
+  data.mutable_files()->set_table(dir.File("table.csv"));
+  data.mutable_files()->set_id("objid");
+  spec::TargetColumns targets;
+  EXPECT_THAT(InspectDataset(data, targets, {}).status().message(), HasSubstr("say which column"));
+  targets.undecided = true;
+  const auto manifest = InspectDataset(data, targets, {});
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->count(), 2);
+  EXPECT_EQ(manifest->classes_size(), 0);
+  EXPECT_EQ(manifest->target(), "");
 }
 
 // Columns used to be taken by their places: another order of the same ones went unnoticed.

@@ -76,10 +76,16 @@ TEST_F(Probe, StaysBelowTheRoots) {
 TEST_F(Probe, TakesTheTargetOfATable) {
   v1::InspectDatasetRequest request;
   request.mutable_data()->set_dataset(Sample("old_faithful.csv"));
-  EXPECT_EQ(Ask(request), 1);  // Two columns of numbers: which is the class?
-  request.mutable_task()->mutable_classification()->set_target("waiting");
+  // Two columns of numbers: which is the class? Before there is a task, nobody has to know.
   ASSERT_EQ(Ask(request), 0);
   v1::DatasetManifest manifest;
+  ASSERT_TRUE(manifest.ParseFromString(ReadWhole(dir_.File("out"))));
+  EXPECT_EQ(manifest.target(), "");
+  EXPECT_EQ(manifest.columns_size(), 2);
+  request.mutable_task()->mutable_classification();
+  EXPECT_EQ(Ask(request), 1);
+  request.mutable_task()->mutable_classification()->set_target("waiting");
+  ASSERT_EQ(Ask(request), 0);
   ASSERT_TRUE(manifest.ParseFromString(ReadWhole(dir_.File("out"))));
   EXPECT_EQ(manifest.target(), "waiting");
   EXPECT_EQ(manifest.columns(0), "eruptions");
