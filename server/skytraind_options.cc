@@ -99,12 +99,10 @@ JobManager::Options ManagerOptions(const Config& config, const std::vector<v1::D
   options.resolve_dataset = [&datasets](const std::string& owner, v1::Data& data) {
     return datasets.Resolve(owner, data);
   };
-  options.manifest = [&datasets](const v1::Data& data, const v1::Task& task,
+  options.manifest = [&datasets](const v1::Data& data, const std::optional<v1::Task>& task,
                                  const std::string& owner) {
-    return datasets.Inspect(data, task, owner);
-  };
-  options.unlabelled_manifest = [&datasets](const v1::Data& data, const std::string& owner) {
-    return datasets.Inspect(data, {}, owner, /*unlabelled=*/true);
+    return datasets.Inspect(data, task.value_or(v1::Task()), owner,
+                            /*unlabelled=*/!task.has_value());
   };
   if (config.mode == Mode::kSite) options.account_of = FindAccount;
   options.locate_data = [&uploads, name = NamesForOwners(config)](const std::string& owner,

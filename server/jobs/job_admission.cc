@@ -146,9 +146,9 @@ absl::StatusOr<AdmittedJob> AdmitEvaluation(const JobManager::Options& options,
   ASSIGN_OR_RETURN(const v1::Model model,
                    FindModels(options, owner, *admitted.job.mutable_evaluation()));
   RETURN_IF_ERROR(ResolveName(options, owner, data, admitted.job).status());
-  ASSIGN_OR_RETURN(const v1::DatasetManifest manifest,
-                   evaluation.unlabelled() ? options.unlabelled_manifest(data, owner)
-                                           : options.manifest(data, model.task(), owner));
+  std::optional<v1::Task> task;
+  if (!evaluation.unlabelled()) task = model.task();
+  ASSIGN_OR_RETURN(const v1::DatasetManifest manifest, options.manifest(data, task, owner));
   if (options.max_cache_bytes > 0) {
     ASSIGN_OR_RETURN(const v1::Experiment trained, options.experiment_of_model(model));
     const spec::ViewPlan view{.size = trained.data().image().size()};

@@ -87,14 +87,11 @@ class JobManager {
                                                              v1::Data& data)>
         resolve_dataset;
     // What the probe finds in a data set (cached). Its DATA_* and OUTSIDE_DATA_ROOTS errors are
-    // passed to the client as they are.
-    std::function<absl::StatusOr<v1::DatasetManifest>(const v1::Data& data, const v1::Task& task,
-                                                      const std::string& owner)>
+    // passed to the client as they are. Without a task the samples are only predicted: no class and
+    // no target is looked for.
+    std::function<absl::StatusOr<v1::DatasetManifest>(
+        const v1::Data& data, const std::optional<v1::Task>& task, const std::string& owner)>
         manifest;
-    // The same of samples that are only predicted: no class and no target is looked for.
-    std::function<absl::StatusOr<v1::DatasetManifest>(const v1::Data& data,
-                                                      const std::string& owner)>
-        unlabelled_manifest;
     // Puts paths in place of names that stand for files of `owner` ("blobs/{sha256}"), and adds
     // those to `roots`, which are data_roots at first. May be empty.
     std::function<absl::Status(const std::string& owner, v1::Data& data,

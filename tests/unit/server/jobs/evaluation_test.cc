@@ -35,7 +35,11 @@ class EvaluationTest : public testing::Test {
     world_.options().experiment_of_model = [](const v1::Model&) {
       return JobWorld::Request("").job().experiment();
     };
-    world_.options().unlabelled_manifest = [this](const v1::Data&, const std::string&) {
+    world_.options().manifest =
+        [this, labelled = world_.options().manifest](
+            const v1::Data& data, const std::optional<v1::Task>& task,
+            const std::string& owner) -> absl::StatusOr<v1::DatasetManifest> {
+      if (task.has_value()) return labelled(data, task, owner);
       ++unlabelled_;
       v1::DatasetManifest manifest;
       manifest.set_count(17);

@@ -87,7 +87,7 @@ TEST(CreateJob, ValidateOnlyStoresNothing) {
 
 TEST(CreateJob, WrongSpecsMissingDataAndTooManyDevicesLeaveNothingBehind) {
   JobWorld world;
-  world.options().manifest = [](const v1::Data& data, const v1::Task&,
+  world.options().manifest = [](const v1::Data& data, const std::optional<v1::Task>&,
                                 const std::string&) -> absl::StatusOr<v1::DatasetManifest> {
     return ErrorWithReason(absl::StatusCode::kNotFound, "DATA_NOT_FOUND", data.dataset());
   };
@@ -336,10 +336,10 @@ TEST(CreateJob, KeepsWhatARegisteredNameStoodFor) {
     return std::optional(dataset);
   };
   std::string looked_at;
-  world.options().manifest = [&, manifest = world.options().manifest](const v1::Data& data,
-                                                                      const v1::Task& task,
-                                                                      const std::string& owner) {
-    looked_at = data.dataset() + " " + task.classification().target();
+  world.options().manifest = [&, manifest = world.options().manifest](
+                                 const v1::Data& data, const std::optional<v1::Task>& task,
+                                 const std::string& owner) {
+    looked_at = data.dataset() + " " + task->classification().target();
     return manifest(data, task, owner);
   };
   world.Start();

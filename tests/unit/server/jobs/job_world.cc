@@ -54,7 +54,7 @@ JobWorld::JobWorld(std::string path, FileSystem& fs, std::string vfs)
   options_.gpu_devices = {"gpu:0"};
   options_.retry_rules.pause = absl::Milliseconds(1);
   options_.poll_interval = absl::Milliseconds(20);
-  options_.manifest = [](const v1::Data&, const v1::Task&, const std::string&) {
+  options_.manifest = [](const v1::Data&, const std::optional<v1::Task>&, const std::string&) {
     return TwoClasses();
   };
   options_.publish_model = [](const v1::Job& job, int, const std::string&) {
