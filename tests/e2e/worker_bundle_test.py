@@ -2,8 +2,12 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 import unittest
+
+from node import DATA
 
 BUILD = pathlib.Path(os.environ["SKYTRAIN_BIN_DIR"]).parent
 BUNDLE = BUILD / "worker-bundle"
@@ -38,6 +42,29 @@ class WorkerBundleTest(unittest.TestCase):
              "--list", BUNDLE / "programs" / "skytrain-worker"], text=True, stdout=subprocess.PIPE, check=True).stdout
         foreign = [line for line in listed.splitlines() if "=> /lib/" in line or "=> /usr/" in line or "not found" in line]
         self.assertEqual(foreign, [])
+
+    def probe(self, bundle, code=0):
+        """What the bundle's probe says of three Parquet shards of images."""
+        return self.run_program(bundle / "skytrain-probe", str(DATA / "parquet" / "images"), code=code,
+                                torch=os.environ["SKYTRAIN_TORCH_DIR"])
+
+    def test_parquet_is_left_out_for_its_size_and_said_to_be(self):
+        self.assertIn("cannot read Parquet: libskytrain_parquet.so is not beside its programs", self.probe(BUNDLE, code=1))
+
+    def test_parquet_is_read_once_its_libraries_are_put_in(self):
+        arrow = pathlib.Path(os.environ["SKYTRAIN_ARROW_DIR"])
+        libraries = [BUILD / "bin" / "libskytrain_parquet.so", arrow / "libarrow.so.2600", arrow / "libparquet.so.2600"]
+        missing = [str(library) for library in libraries if not library.exists()]
+        if missing:
+            self.skipTest(f"built without Parquet: no {missing[0]}")
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = pathlib.Path(folder) / "worker-bundle"
+            shutil.copytree(BUNDLE, bundle, symlinks=True)
+            for library in libraries:
+                shutil.copy(library, bundle / "lib")
+            said = self.probe(bundle)
+            self.assertIn("edge_on", said)
+            self.assertIn("smooth", said)
 
     def test_checks_end_with_a_table(self):
         table = self.run_program("gpu_checks", torch=os.environ["SKYTRAIN_TORCH_DIR"])
