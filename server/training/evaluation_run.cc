@@ -94,7 +94,7 @@ absl::StatusOr<std::unique_ptr<data::Dataset>> OpenData(const AttemptContext& co
   v1::Data source = work.data();
   if (images) *source.mutable_image() = card.experiment.data().image();
   data::OpenOptions options = DataOptions(context, std::move(source));
-  options.targets = first.plan.task.targets;
+  if (!work.unlabelled()) options.targets = first.plan.task.targets;
   options.targets.unlabelled = work.unlabelled();
   options.evaluation = true;
   options.classes = card.classes;

@@ -187,6 +187,26 @@ class Predict(NodeTestCase):
         failed = self.predict(self.iris, short, code=1)
         self.assertIn(names[1], failed.stderr)
 
+    def test_models_of_numbers_need_none(self):
+        """A folder of images for a model of votes, a table without the target for one of a regression."""
+        votes = self.node.write("votes.csv", "id,ring_yes,ring_no\n" + "".join(
+            f"{name},{number % 4},3\n" for number, name in enumerate(sorted(self.labels))))
+        text = GALAXIES.replace(f"dataset: {DATA}/galaxies3.tar", f"files: {{images: [{self.flat}], table: {votes}, id: id}}")
+        model = self.node.submit(text.replace("classification: {}", "vote_counts: {builtin_tree: gz_rings}"), "--wait",
+                                 "--set", "train.epochs=1")
+        rows = rows_of(self.predict(model, self.flat).stdout)
+        self.assertEqual(sorted(row["id"] for row in rows), sorted(self.labels))
+        self.assertEqual(list(rows[0]), ["id", "prediction/ring_yes", "prediction/ring_no", "uncertainty/ring_yes",
+                                         "uncertainty/ring_no"])
+        self.assertTrue(all(0 < float(row["prediction/ring_yes"]) < 1 for row in rows))
+
+        text = IRIS.replace("iris.csv", "old_faithful.csv").replace("classification: {target: Species}",
+                                                                    "regression: {targets: [waiting]}")
+        model = self.node.submit(text, "--wait", "--set", "train.epochs=10")
+        rows = rows_of(self.predict(model, self.node.write("erupts.csv", "eruptions\n3.6\n1.8\n")).stdout)
+        self.assertEqual([list(row) for row in rows], 2 * [["id", "prediction/waiting"]])
+        self.assertTrue(30 < float(rows[1]["prediction/waiting"]) < float(rows[0]["prediction/waiting"]) < 110, rows)
+
     def test_fetch_brings_the_same_bytes_until_the_job_is_deleted(self):
         job = self.predict(self.model, self.flat, "--detach").stdout.strip()
         self.node.run("wait", job)
