@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "server/training/gpu/gpu_plugin.h"
 #include "server/training/input/mixup.h"
+#include "server/training/input/to_device.h"
 
 namespace skytrain::training {
 namespace {
@@ -26,6 +27,7 @@ std::vector<at::Tensor*> PartsOf(Batch& batch) {
   return parts;
 }
 
+// Waits: the memory of `batch` is used again.
 Batch MoveTo(const c10::Device& device, Batch batch) {
   if (!device.is_cuda()) return batch;
   for (at::Tensor* part : PartsOf(batch)) *part = part->to(device);
@@ -244,27 +246,30 @@ absl::Status BatchStream::status() const {
 Batch BatchStream::GatherOnDevice(int64_t batch) const {
   const absl::Span<const int64_t> samples = SamplesOf(batch);
   const int64_t count = static_cast<int64_t>(samples.size());
+  const c10::Device& device = source_.device();
   Batch gathered = EmptyBatch(count);
   FillTargets(batch, PlacesOf(gathered));
-  const c10::Device& device = source_.device();
+  for (at::Tensor* part : PartsOf(gathered)) *part = ToDevice(*part, device);
   at::Tensor input = source_.EmptyInputs(count, device);
   const int height = source_.dataset().height(), width = source_.dataset().width();
-  const at::Tensor numbers = at::tensor(at::ArrayRef<int64_t>(samples.data(), count)).to(device);
+  const at::Tensor numbers =
+      ToDevice(at::tensor(at::ArrayRef<int64_t>(samples.data(), count)), device);
   if (NeedsInterpolation(order_.augment)) {
     LoadedGpuPlugin()->augment_images(source_.resident_pixels_, height, width, numbers,
-                                      ChangesAsBytes(ChangesOf(batch)).to(device), source_.scale_,
-                                      source_.bias_, input);
+                                      ToDevice(ChangesAsBytes(ChangesOf(batch)), device),
+                                      source_.scale_, source_.bias_, input);
   } else {
-    LoadedGpuPlugin()->gather_images(source_.resident_pixels_, height, width, numbers,
-                                     at::tensor(at::ArrayRef<uint8_t>(TurnsOf(batch))).to(device),
-                                     source_.scale_, source_.bias_, input);
+    LoadedGpuPlugin()->gather_images(
+        source_.resident_pixels_, height, width, numbers,
+        ToDevice(at::tensor(at::ArrayRef<uint8_t>(TurnsOf(batch))), device), source_.scale_,
+        source_.bias_, input);
   }
   gathered.mix_share = ShareOf(batch);
   if (gathered.mix_share < 1.0) {
     input = input * gathered.mix_share + input.flip(0) * (1.0 - gathered.mix_share);
   }
   gathered.input = input;
-  return MoveTo(device, std::move(gathered));
+  return gathered;
 }
 
 std::optional<Batch> BatchStream::Next() {
