@@ -2,9 +2,9 @@
 // Runs a round of steps for each line on stdin and answers with its images per second, so that
 // training_vs_pytorch.py can alternate it with PyTorch.
 //   training_bench [--steps N] [--batch N] [--size N] [--threads N] [--precision fp32|bf16]
-//                  [--device cpu|cuda]
-// On a GPU the pixels are in its memory, as a run keeps them, and losses are looked at once a
-// round.
+//                  [--device cpu|cuda] [--graph yes|no]
+// On a GPU the pixels are in its memory, as a run keeps them, losses are looked at once a round,
+// and the step is a CUDA graph, as in a run, unless --graph says no. The first round records it.
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -19,6 +19,7 @@
 #include "server/training/allocator.h"
 #include "server/training/gpu/gpu_plugin.h"
 #include "server/training/input/batch_stream.h"
+#include "server/training/loop/training_step.h"
 #include "server/training/models/factory.h"
 #include "server/training/optim/optimizer.h"
 #include "server/training/tasks/classification.h"
@@ -28,7 +29,7 @@ namespace {
 
 struct Flags {
   int steps = 10, batch = 128, size = 64, threads = 2;
-  std::string device = "cpu";
+  std::string device = "cpu", graph = "yes";
   spec::Precision precision = spec::Precision::kFp32;
 };
 
@@ -44,6 +45,11 @@ bool Parse(int argc, char** argv, Flags& flags) {
     if (name == "--device") {
       flags.device = argv[i + 1];
       if (flags.device != "cpu" && flags.device != "cuda") return false;
+      continue;
+    }
+    if (name == "--graph") {
+      flags.graph = argv[i + 1];
+      if (flags.graph != "yes" && flags.graph != "no") return false;
       continue;
     }
     int* value = name == "--steps"     ? &flags.steps
@@ -81,10 +87,10 @@ int Main(int argc, char** argv) {
   if (!Parse(argc, argv, flags)) {
     std::fprintf(stderr,
                  "usage: training_bench [--steps N] [--batch N] [--size N] [--threads N] "
-                 "[--precision fp32|bf16] [--device cpu|cuda]\n");
+                 "[--precision fp32|bf16] [--device cpu|cuda] [--graph yes|no]\n");
     return 2;
   }
-  const c10::Device device(flags.device);
+  const c10::Device device = flags.device == "cpu" ? c10::kCPU : c10::Device(c10::kCUDA, 0);
   if (device.is_cpu()) {
     KeepFreedMemory();
   } else if (const absl::Status loaded = LoadGpuPlugin(); !loaded.ok()) {
@@ -99,7 +105,14 @@ int Main(int argc, char** argv) {
   auto model = MakeModel({}, 5, source.inputs(), 1);
   if (!model.ok()) return 1;
   (*model)->Prepare(device, flags.precision);
-  Optimizer optimizer({}, **model);
+  spec::TrainingPlan plan;
+  plan.batch_size = flags.batch;
+  const ClassificationTask task(images.classes(), {}, device);
+  Optimizer optimizer(plan.optimizer, **model);
+  std::unique_ptr<StepGraph> graph;
+  if (device.is_cuda() && flags.graph == "yes") graph = LoadedGpuPlugin()->make_step_graph(0);
+  TrainingStep step(plan, **model, task, optimizer, std::move(graph));
+  int64_t steps = 0;
   std::string line;
   for (uint64_t epoch = 1; std::getline(std::cin, line); ++epoch) {
     const auto start = std::chrono::steady_clock::now();
@@ -111,12 +124,11 @@ int Main(int argc, char** argv) {
     BatchStream stream(source, std::move(order));
     at::Tensor losses = at::zeros({}, at::TensorOptions(device));
     while (const std::optional<Batch> batch = stream.Next()) {
-      const at::Tensor loss = ClassLoss{}.Mean((*model)->Forward(batch->input), batch->labels);
-      optimizer.ClearGradients();
-      loss.backward();
-      optimizer.Step(1e-3);
-      losses += loss.detach();
-      if (device.is_cpu()) (void)loss.item<double>();
+      step.Run(*batch, steps++, 1e-3, [&](const TrainingStep::Found& found) {
+        losses += found.loss;
+        if (device.is_cpu()) (void)found.loss.item<double>();
+        return true;
+      });
     }
     (void)losses.item<double>();  // Waits for the device.
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
+#include "server/training/gpu/step_graph.h"
 
 namespace skytrain::training {
 
@@ -24,6 +26,7 @@ struct GpuPlugin {
   void (*augment_images)(const at::Tensor& pixels, int height, int width, const at::Tensor& samples,
                          const at::Tensor& changes, const at::Tensor& scale, const at::Tensor& bias,
                          at::Tensor& out);
+  std::unique_ptr<StepGraph> (*make_step_graph)(int device);
 };
 
 // Name of the plug-in's entry: extern "C" const GpuPlugin* skytrain_gpu_plugin().

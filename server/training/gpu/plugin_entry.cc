@@ -7,6 +7,7 @@
 #include <c10/cuda/CUDAGuard.h>
 
 #include "server/training/gpu/augment_kernel.cuh"
+#include "server/training/gpu/cuda_step_graph.h"
 #include "server/training/gpu/gather_kernel.cuh"
 #include "server/training/gpu/gpu_plugin.h"
 
@@ -45,7 +46,8 @@ void AugmentOnGpu(const at::Tensor& pixels, int height, int width, const at::Ten
       at::cuda::getCurrentCUDAStream()));
 }
 
-constexpr GpuPlugin kPlugin = {&DeviceCount, &FreeMemory, &GatherOnGpu, &AugmentOnGpu};
+constexpr GpuPlugin kPlugin = {&DeviceCount, &FreeMemory, &GatherOnGpu, &AugmentOnGpu,
+                               &MakeCudaStepGraph};
 
 }  // namespace
 }  // namespace skytrain::training

@@ -1,5 +1,6 @@
 #include "server/training/loop/training_parts.h"
 
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "server/data/random.h"
 #include "server/spec/augment_plan.h"
 #include "server/training/checkpoint/initial_weights.h"
+#include "server/training/gpu/gpu_plugin.h"
 #include "server/training/models/factory.h"
 
 namespace skytrain::training {
@@ -76,7 +78,15 @@ absl::StatusOr<TrainingParts> MakeTrainingParts(const TrainerOptions& options) {
   }
   parts.model->Prepare(options.device, plan.precision);
   parts.optimizer = std::make_unique<Optimizer>(plan.optimizer, *parts.model);
-  parts.step = std::make_unique<TrainingStep>(plan, *parts.model, *parts.task, *parts.optimizer);
+  std::unique_ptr<StepGraph> graph;
+  const std::string why_not = WhyNotRecorded(plan, options.device);
+  if (why_not.empty()) {
+    graph = LoadedGpuPlugin()->make_step_graph(options.device.index());
+  } else if (options.device.is_cuda()) {
+    std::fprintf(stderr, "Training steps are not recorded as a graph: %s.\n", why_not.c_str());
+  }
+  parts.step = std::make_unique<TrainingStep>(plan, *parts.model, *parts.task, *parts.optimizer,
+                                              std::move(graph));
   return parts;
 }
 

@@ -12,13 +12,16 @@ namespace {
 // A batch's labels (or its partners', where it is mixed) and what their loss counts for.
 struct Side {
   Batch batch;
-  double share = 1.0;
+  at::Tensor share;   // float32 scalar; undefined: of a batch that is not mixed.
   at::Tensor weight;  // Task::LossWeight of the whole batch; undefined: it is not divided.
 };
 
-std::vector<Side> SidesOf(const Batch& batch, const Task& task, bool divided) {
-  std::vector<Side> sides = {{batch, batch.mix_share, {}}};
-  if (batch.mix_share < 1.0) sides.push_back({PartnersOf(batch), 1.0 - batch.mix_share, {}});
+std::vector<Side> SidesOf(const StepValues& values, const Task& task, bool divided) {
+  std::vector<Side> sides = {{values.batch, {}, {}}};
+  if (values.shares.defined()) {
+    sides = {{values.batch, values.shares.select(0, 0), {}},
+             {PartnersOf(values.batch), values.shares.select(0, 1), {}}};
+  }
   if (divided) {
     for (Side& side : sides) side.weight = task.LossWeight(side.batch);
   }
@@ -36,32 +39,52 @@ at::Tensor LossOf(const at::Tensor& outputs, const Side& side, const Task& task,
 }  // namespace
 
 TrainingStep::TrainingStep(const spec::TrainingPlan& plan, Model& model, const Task& task,
-                           Optimizer& optimizer)
+                           Optimizer& optimizer, std::unique_ptr<StepGraph> graph)
     : plan_(plan), model_(model), task_(task), optimizer_(optimizer) {
   const spec::OptimizerPlan& chosen = plan.optimizer;
   if (chosen.sam_rho > 0.0) sharpness_.emplace(chosen.sam_rho, chosen.sam_adaptive, optimizer);
+  if (graph == nullptr) return;
+  recorded_.emplace(plan, model, std::move(graph), [this](const StepValues& values) {
+    Found found;
+    Compute(values, [&](const Found& of_batch) {
+      found = of_batch;
+      return true;
+    });
+    return found;
+  });
 }
 
 bool TrainingStep::Run(const Batch& batch, int64_t step, double lr, const Look& look) {
-  if (!Pass(batch, step, look)) return false;
+  if (recorded_ && recorded_->Takes(batch)) return look(recorded_->Run(batch, step, lr));
+  StepValues values = {batch, {}, at::scalar_tensor(lr, at::kDouble), {plan_.seed, step, 0}};
+  if (batch.mix_share < 1.0) {
+    values.shares = at::tensor({batch.mix_share, 1.0 - batch.mix_share}, at::kFloat);
+  }
+  return Compute(values, look);
+}
+
+bool TrainingStep::Compute(const StepValues& values, const Look& look) {
+  if (!Pass(values, look)) return false;
   if (sharpness_) {
     sharpness_->Climb();
     const KeptBuffers kept(model_);
-    Pass(batch, step, [](const Found&) { return true; });
+    Pass(values, [](const Found&) { return true; });
     sharpness_->Return();
   }
   if (plan_.clip_grad_norm > 0.0) optimizer_.ClipGradients(plan_.clip_grad_norm);
-  optimizer_.Step(lr);
+  optimizer_.Step(values.lr);
   return true;
 }
 
-bool TrainingStep::Pass(const Batch& batch, int64_t step, const Look& look) {
+bool TrainingStep::Pass(const StepValues& values, const Look& look) {
   const int64_t size = plan_.micro_batch > 0 ? plan_.micro_batch : plan_.batch_size;
-  const std::vector<Side> sides = SidesOf(batch, task_, /*divided=*/size < plan_.batch_size);
+  const std::vector<Side> sides = SidesOf(values, task_, /*divided=*/size < plan_.batch_size);
   Found found;
   for (int64_t first = 0; first < plan_.batch_size; first += size) {
-    model_.SetDraw({plan_.seed, step, first});
-    const Batch part = batch.Part(first, size);
+    StepDraw draw = values.draw;
+    draw.first_sample = first;
+    model_.SetDraw(draw);
+    const Batch part = values.batch.Part(first, size);
     const at::Tensor outputs = model_.Forward(part.input);
     at::Tensor loss = LossOf(outputs, sides[0], task_, first, size);
     if (sides.size() > 1) {

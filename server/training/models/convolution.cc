@@ -59,6 +59,10 @@ const at::Tensor& WorkingCopy::Of(const at::Tensor& parameter) const {
   return copy_;
 }
 
+void WorkingCopy::Outdate(const at::Tensor& parameter) {
+  parameter.unsafeGetTensorImpl()->bump_version();
+}
+
 at::Tensor Bf16Convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& copy,
                            const ConvGeometry& geometry) {
   return Convolution::apply(x, weight, copy, geometry.stride, geometry.padding);

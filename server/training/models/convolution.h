@@ -13,6 +13,10 @@ class WorkingCopy {
  public:
   const at::Tensor& Of(const at::Tensor& parameter) const;
 
+  // Makes every copy of `parameter` old: for changes that LibTorch does not count, as those of
+  // fused kernels and of recorded steps.
+  static void Outdate(const at::Tensor& parameter);
+
  private:
   mutable at::Tensor copy_;
   mutable uint32_t version_ = 0;

@@ -44,8 +44,11 @@ class StochasticDepth {
 // CPU one loop, elsewhere KeepMaskByOperations.
 at::Tensor KeepMask(uint64_t key, int64_t first, int64_t count, double p,
                     const c10::Device& device);
-// The same bits by integer operations of any device.
-at::Tensor KeepMaskByOperations(uint64_t key, int64_t first, int64_t count, double p,
+// The same bits by integer operations of any device. `key`: an int64 scalar, there or on the CPU.
+at::Tensor KeepMaskByOperations(const at::Tensor& key, int64_t first, int64_t count, double p,
                                 const c10::Device& device);
+
+// What step `step` has for each of a model's layers that draw: int64 [layers], on the CPU.
+at::Tensor DropoutKeys(uint64_t seed, int64_t step, int64_t layers);
 
 }  // namespace skytrain::training

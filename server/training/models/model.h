@@ -33,6 +33,9 @@ struct StepDraw {
   int64_t first_sample = 0;  // Place in the step's batch of the first sample that is shown.
   // Dropout, and it alone, draws in evaluation mode too (Gal & Ghahramani 2016, arXiv:1506.02142).
   bool always = false;
+  // DropoutKeys of seed and step on the model's device, for recorded steps, which read them there;
+  // undefined: the host makes them.
+  at::Tensor keys = {};
 };
 
 // A network: parameters and buffers under stable names, and the forward pass. Not thread-safe.
@@ -92,6 +95,7 @@ class Model {
   at::Tensor AddBuffer(const std::string& name, at::Tensor tensor);
   // A number for a layer that draws, 0, 1, … in the order of asking.
   uint64_t AddDrawingLayer() { return drawing_layers_++; }
+  int64_t DrawingLayers() const { return static_cast<int64_t>(drawing_layers_); }
 
  protected:
   Model() = default;

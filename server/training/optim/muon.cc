@@ -41,11 +41,11 @@ void StepByMuon(const at::Tensor& weight, const at::Tensor& gradient, const at::
                 const MuonStep& step) {
   buffer.lerp_(gradient, 1.0 - step.momentum);
   const at::Tensor matrix = AsMatrix(weight, weight);  // A view.
-  const at::Tensor direction =
+  at::Tensor direction =
       Orthogonalised(AsMatrix(gradient.lerp(buffer, step.momentum), weight), step.type);
   const double shape = static_cast<double>(matrix.size(0)) / static_cast<double>(matrix.size(1));
   matrix.mul_(1.0 - step.lr * step.weight_decay);
-  matrix.add_(direction, -step.lr * std::sqrt(std::max(1.0, shape)));
+  matrix.sub_(direction.mul_(step.lr * std::sqrt(std::max(1.0, shape))));
 }
 
 }  // namespace skytrain::training

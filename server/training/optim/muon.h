@@ -14,7 +14,7 @@ namespace skytrain::training {
 at::Tensor Orthogonalised(const at::Tensor& matrix, at::ScalarType type);
 
 struct MuonStep {
-  double lr = 0.0;
+  at::Tensor lr;  // As of Optimizer::Step.
   double momentum = 0.95;
   double weight_decay = 0.0;
   at::ScalarType type = at::kFloat;  // Of the products.

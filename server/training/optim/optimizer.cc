@@ -6,6 +6,7 @@
 #include "ATen/ATen.h"
 #include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
+#include "server/training/models/convolution.h"
 #include "server/training/optim/muon.h"
 
 namespace skytrain::training {
@@ -93,19 +94,17 @@ std::vector<at::Tensor> Optimizer::Gradients() const {
   return gradients;
 }
 
-void Optimizer::Step(double base_lr) {
+void Optimizer::Step(const at::Tensor& base_lr) {
   const at::NoGradGuard no_grad;
   if (step_.defined()) step_.add_(1.0);
   for (Group& group : groups_) {
     StepGroup(group, base_lr * group.lr_scale);
-    // The fused kernels do not count their changes, by which working copies know that they are old.
-    for (const at::Tensor& parameter : group.parameters) {
-      parameter.unsafeGetTensorImpl()->bump_version();
-    }
+    // The fused kernels do not count their changes.
+    for (const at::Tensor& parameter : group.parameters) WorkingCopy::Outdate(parameter);
   }
 }
 
-void Optimizer::StepGroup(Group& group, double lr) {
+void Optimizer::StepGroup(Group& group, const at::Tensor& lr) {
   std::vector<at::Tensor> gradients;
   gradients.reserve(group.parameters.size());
   for (const at::Tensor& parameter : group.parameters) gradients.push_back(parameter.grad());

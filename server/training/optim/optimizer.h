@@ -20,8 +20,10 @@ class Optimizer {
   Optimizer(const spec::OptimizerPlan& plan, const Model& model);
 
   // `base_lr`: of parameters with an lr_scale of 1. Of Muon's; AdamW's beside them is the plan's
-  // adamw_lr times base_lr over the plan's lr.
-  void Step(double base_lr);
+  // adamw_lr times base_lr over the plan's lr. A scalar, float64 on the CPU or float32 on the
+  // parameters' device. The latter is read there, when the step runs: a recorded step follows what
+  // the tensor holds.
+  void Step(const at::Tensor& base_lr);
   // Frees the gradients; the next backward pass makes new ones.
   void ClearGradients();
 
@@ -47,8 +49,7 @@ class Optimizer {
     std::vector<at::Tensor> parameters, first, second;
   };
   Group& GroupOf(Kind kind, const Parameter& parameter);
-  void StepGroup(Group& group, double lr);
-  std::vector<at::Tensor> Gradients(const Group& group) const;
+  void StepGroup(Group& group, const at::Tensor& lr);
 
   spec::OptimizerPlan plan_;
   at::ScalarType muon_type_ = at::kFloat;

@@ -2,17 +2,13 @@
 
 #include "ATen/ATen.h"
 #include "ATen/core/grad_mode.h"
+#include "server/training/models/convolution.h"
 
 namespace skytrain::training {
 namespace {
 
 constexpr double kSmallestNorm = 1e-12;
 constexpr double kSmallestSize = 0.01;  // Of a weight, in ASAM: eta of the paper.
-
-// Working copies in bfloat16 know by the version that they are old.
-void CountChange(const std::vector<at::Tensor>& weights) {
-  for (const at::Tensor& weight : weights) weight.unsafeGetTensorImpl()->bump_version();
-}
 
 }  // namespace
 
@@ -36,14 +32,16 @@ void SharpnessAware::Climb() {
   const at::Tensor scale = rho_ / (norm + kSmallestNorm);
   for (size_t i = 0; i < weights_.size(); ++i) {
     weights_[i].add_((adaptive_ ? directions[i] * sizes[i] : directions[i]) * scale);
+    WorkingCopy::Outdate(weights_[i]);
   }
-  CountChange(weights_);
 }
 
 void SharpnessAware::Return() {
   const at::NoGradGuard no_grad;
-  for (size_t i = 0; i < weights_.size(); ++i) weights_[i].copy_(kept_[i]);
-  CountChange(weights_);
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    weights_[i].copy_(kept_[i]);
+    WorkingCopy::Outdate(weights_[i]);
+  }
 }
 
 }  // namespace skytrain::training

@@ -72,7 +72,23 @@ TEST(DropoutTest, GradientsFlowThroughWhatIsKept) {
 TEST(DropoutTest, DevicesDrawTheSameMask) {
   for (const uint64_t key : {uint64_t{0}, uint64_t{0xF123456789ABCDEF}}) {
     const at::Tensor loop = KeepMask(key, 1000, 5000, 0.3, c10::Device(c10::kCPU));
-    EXPECT_TRUE(loop.equal(KeepMaskByOperations(key, 1000, 5000, 0.3, c10::Device(c10::kCPU))));
+    const at::Tensor scalar = at::scalar_tensor(static_cast<int64_t>(key), at::kLong);
+    EXPECT_TRUE(loop.equal(KeepMaskByOperations(scalar, 1000, 5000, 0.3, c10::Device(c10::kCPU))));
+  }
+}
+
+// Keys in a tensor, which a recorded step reads anew each time.
+TEST(DropoutTest, KeysDrawWhatTheirStepDraws) {
+  Nothing model;
+  const Dropout dropout = Dropout::Make(model, 0.5);
+  const StochasticDepth depth = StochasticDepth::Make(model, 0.5);
+  const at::Tensor x = at::ones({64, 3});
+  StepDraw recorded = {0, 0, 5};
+  recorded.keys = at::empty({model.DrawingLayers()}, at::kLong);
+  for (const int64_t step : {2, 3}) {
+    recorded.keys.copy_(DropoutKeys(1, step, model.DrawingLayers()));
+    EXPECT_TRUE(dropout(x, true, recorded).equal(dropout(x, true, {1, step, 5})));
+    EXPECT_TRUE(depth(x, true, recorded).equal(depth(x, true, {1, step, 5})));
   }
 }
 

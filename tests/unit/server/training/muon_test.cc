@@ -58,7 +58,8 @@ TEST(MuonTest, StepsFollowTheReference) {
       at::tensor({-0.5F, 1.0F, 2.0F, 0.25F, 1.5F, -0.75F}).view({3, 2}),
       at::tensor({0.125F, -1.0F, 0.75F, 1.5F, -2.0F, 0.5F}).view({3, 2})};
   for (const at::Tensor& gradient : gradients) {
-    StepByMuon(weight, gradient, buffer, {0.1, 0.95, 0.01, at::kFloat});
+    StepByMuon(weight, gradient, buffer,
+               {at::scalar_tensor(0.1, at::kDouble), 0.95, 0.01, at::kFloat});
   }
   const double expected[] = {0.42619725793167085, -0.42584092914841504, 0.7186345174496522,
                              0.7578536443797077,  -0.5078757738177202,  0.020498447892754942};
@@ -74,7 +75,7 @@ TEST(MuonTest, StepsFollowTheReference) {
 TEST(MuonTest, ConvolutionIsSteppedAsTheMatrixOfItsRows) {
   const at::NoGradGuard no_grad;
   const at::Tensor start = Random({6, 4, 3, 3}, 3), gradient = Random({6, 4, 3, 3}, 4);
-  const MuonStep step = {0.1, 0.9, 0.01, at::kFloat};
+  const MuonStep step = {at::scalar_tensor(0.1, at::kDouble), 0.9, 0.01, at::kFloat};
   const at::Tensor matrix = start.reshape({6, 36}).clone();
   StepByMuon(matrix, gradient.reshape({6, 36}), at::zeros_like(matrix), step);
   const at::Tensor channels_last = gradient.contiguous(at::MemoryFormat::ChannelsLast);
@@ -157,7 +158,7 @@ TEST(MuonTest, ScheduleScalesBothLearningRates) {
   plan.weight_decay = 0.0;
   ThreeLayers model;
   Optimizer optimizer(plan, model);
-  optimizer.Step(0.1);  // Half of the peak.
+  optimizer.Step(at::scalar_tensor(0.1, at::kDouble));  // Half of the peak.
   // AdamW's first step is its learning rate; the identity's singular values are alike.
   EXPECT_NEAR(model.parameters()[0].tensor[0][0].item<double>(), 1.0 - 0.005, 1e-5);
   EXPECT_NEAR(model.parameters()[2].tensor[0][0].item<double>(), 1.0 - 0.005, 1e-5);

@@ -73,11 +73,29 @@ TEST(OptimizerTest, StepsFollowTheFormulas) {
     Optimizer optimizer(plan, model);
     for (const double gradient : gradients) {
       model.SetGradients(gradient);
-      optimizer.Step(kLr);
+      optimizer.Step(at::scalar_tensor(kLr, at::kDouble));
     }
     EXPECT_NEAR(model.weight.item<double>(), Reference(plan, 0.1, gradients), 1e-5) << number;
     EXPECT_NEAR(model.bias.item<double>(), Reference(plan, 0.0, gradients), 1e-5) << number;
     ++number;
+  }
+}
+
+// What a recorded step is told: one tensor, that holds another number each time.
+TEST(OptimizerTest, StepsByTheRateThatATensorHolds) {
+  for (const Kind kind : {Kind::kSgd, Kind::kAdam, Kind::kAdamW, Kind::kMuon}) {
+    TwoParameters by_number, by_tensor;
+    Optimizer one(Plan(kind, 0.1), by_number), other(Plan(kind, 0.1), by_tensor);
+    const at::Tensor rate = at::empty({}, at::kFloat);
+    for (const double lr : {0.5, 0.125, 0.25}) {
+      by_number.SetGradients(lr);
+      by_tensor.SetGradients(lr);
+      one.Step(at::scalar_tensor(lr, at::kDouble));
+      other.Step(rate.fill_(lr));
+    }
+    EXPECT_NEAR(by_tensor.weight.item<double>(), by_number.weight.item<double>(), 1e-7);
+    EXPECT_NEAR(by_tensor.bias.item<double>(), by_number.bias.item<double>(), 1e-7);
+    EXPECT_GT(std::abs(by_tensor.weight.item<double>() - 2.0), 0.01);
   }
 }
 

@@ -48,6 +48,7 @@ struct Script {
   int64_t stop_at = -1, checkpoint_at = -1;
   std::string stop_phase = {};
   int stop_epoch = -1;
+  c10::Device device = c10::Device(c10::kCPU);
 };
 
 struct Ran {
@@ -73,7 +74,7 @@ inline Ran RunTraining(FileSystem& fs, const std::string& folder, const spec::Tr
   Ran ran;
   auto trainer = Trainer::Make({plan,
                                 dataset,
-                                c10::Device(c10::kCPU),
+                                script.device,
                                 sink,
                                 control,
                                 checkpoints,
