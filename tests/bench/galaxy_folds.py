@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """How well galaxies are told apart: k-fold cross-validation through a real daemon, pooled over the folds.
 
-    SKYTRAIN_BIN_DIR=build/release/bin tests/bench/galaxy_folds.py gz2 ../shared/data [--epochs 16] [--set K=V]...
+    SKYTRAIN_BIN_DIR=build/release/bin tests/bench/galaxy_folds.py gz2 ../shared/data [--epochs 16] [--first N] [--set K=V]...
 
 gz2       five classes of gz2-kaggle5, balanced class weights       accuracy >= 0.88, balanced >= 0.75
-gz1       gz1-small, smooth / clockwise / anticlockwise / edge_on   accuracy >= 0.86, balanced >= 0.65
+gz1       gz1-small, smooth / clockwise / anticlockwise / edge_on,  accuracy >= 0.86, balanced >= 0.65
+          square roots of balanced class weights
 handed    gz1-small, clockwise against anticlockwise                accuracy >= 0.83
 
 Each fold is tested once by a model that never saw it; its confusion matrix comes from the model's card. The interval is
@@ -79,12 +80,21 @@ def bootstrap(confusion, rounds=2000):
     return [(sorted(s)[rounds // 40], sorted(s)[rounds - rounds // 40 - 1]) for s in zip(*drawn)]
 
 
+def add_arguments(parser):
+    """What submit_folds wants to know."""
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=None, metavar="N", help="run only N of the folds")
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="K=V", help="as `submit --set`")
+
+
 def submit_folds(node, data, args, chosen, name, weights, *changes):
     """A job for each fold of a set of SETS; their names."""
     changes = [*changes, *(word for change in args.changes for word in ("--set", change))]
     return [node.submit(EXPERIMENT.format(
         name=f"{name}-{fold}", folds=args.folds, fold=fold, epochs=args.epochs, target=chosen["target"], weights=weights,
-        augment=chosen["augment"], data=chosen["data"].format(data=data)), *changes) for fold in range(args.folds)]
+        augment=chosen["augment"], data=chosen["data"].format(data=data)), *changes)
+        for fold in range(args.folds)[:args.first]]
 
 
 def fetched(node, jobs):
@@ -99,9 +109,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", choices=SETS)
     parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="K=V", help="as `submit --set`")
+    add_arguments(parser)
     args = parser.parse_args()
     data = args.data.resolve()
     chosen = SETS[args.set]

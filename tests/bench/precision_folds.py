@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does bfloat16 cost accuracy? gz2-kaggle5 by k-fold cross-validation in both precisions, through a real daemon.
 
-    SKYTRAIN_BIN_DIR=build/release/bin tests/bench/precision_folds.py ../shared/data [--epochs 16] [--set K=V]...
+    SKYTRAIN_BIN_DIR=build/release/bin tests/bench/precision_folds.py ../shared/data [--epochs 16] [--first N] [--set K=V]...
 
 The folds, seeds and augmentations are the same; the predictions of each fold's test galaxies are pooled and compared galaxy
 by galaxy: McNemar's exact test of those that only one of the two gets right. Wanted: p > 0.05.
@@ -14,7 +14,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from galaxy_folds import SETS, fetched, submit_folds  # noqa: E402
+from galaxy_folds import SETS, add_arguments, fetched, submit_folds  # noqa: E402
 from node import Node  # noqa: E402
 
 
@@ -32,9 +32,7 @@ def exact_p(only_one, only_other):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="K=V", help="as `submit --set`")
+    add_arguments(parser)
     args = parser.parse_args()
     data = args.data.resolve()
     node = Node("--data-root", str(data)).start()
