@@ -11,6 +11,8 @@ import time
 import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
+if "SKYTRAIN_BIN_DIR" not in os.environ:
+    raise SystemExit("SKYTRAIN_BIN_DIR must name the folder with the built programs, as build/release/bin")
 BIN = pathlib.Path(os.environ["SKYTRAIN_BIN_DIR"])
 DATA = SOURCE / "tests" / "data"
 
