@@ -32,8 +32,8 @@ class CheckpointTest(NodeTestCase):
     def looker(self, job, attempt):
         """A function that gives the steps of the whole checkpoints, and whether another is being written."""
         uid = self.node.json("show", job)["uid"]
-        (folder,) = wait_until(
-            lambda: list(self.node.root.glob(f"state/**/attempts/{uid}-{attempt}/checkpoints")), "an attempt's folder")
+        folder = self.node.root / "state" / "work" / "attempts" / f"{uid}-{attempt}" / "checkpoints"
+        wait_until(folder.is_dir, "an attempt's folder")
 
         def look():
             names = os.listdir(folder)
