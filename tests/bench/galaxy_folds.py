@@ -8,6 +8,8 @@ gz1       gz1-small, smooth / clockwise / anticlockwise / edge_on,  accuracy >= 
           square roots of balanced class weights
 handed    gz1-small, clockwise against anticlockwise                accuracy >= 0.83
 
+Handedness is seen late: the last two want --epochs 60 --set train.ema.decay=0.99.
+
 Each fold is tested once by a model that never saw it; its confusion matrix comes from the model's card. The interval is
 the bootstrap's 95 %: galaxies drawn again with replacement, 2,000 times.
 """
